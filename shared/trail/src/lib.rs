@@ -1,1 +1,19 @@
-//! stub
+//! The monitor itself: CloudTrail log files in, findings out.
+//!
+//! Pure: no AWS SDK, no runtime, no clock, no environment, no files. Bytes and times are handed in, decisions come out.
+
+pub mod actor;
+pub mod detection;
+pub mod detections;
+pub mod finding;
+pub mod log_file;
+pub mod object_key;
+pub mod policy;
+pub mod record;
+pub mod settings;
+pub mod shape;
+pub mod time;
+pub mod window;
+
+#[cfg(test)]
+mod testing;

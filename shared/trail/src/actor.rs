@@ -1,0 +1,150 @@
+//! Who is behind a record.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::record::Record;
+use crate::shape::{at, field, text, truthy};
+
+/// The human, role or service behind a record, as far as the record itself tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Actor {
+    /// `userIdentity.type`.
+    pub kind: String,
+    /// Who a person would say it was: the user's name, the human in the role session, `root@<account>`.
+    pub name: String,
+    /// The role that was assumed, where one was.
+    pub role: String,
+    /// `userIdentity.arn`.
+    pub arn: String,
+    /// The account of the identity; it differs from the record's account in calls across accounts.
+    pub account: String,
+    /// `userIdentity.principalId`.
+    pub principal: String,
+    /// The access key that signed the call.
+    pub access_key: String,
+    /// The service that made the call for the actor; `signin.amazonaws.com` is a person in the console.
+    pub invoked_by: String,
+    /// The type of whoever issued the session.
+    pub issuer_kind: String,
+    /// The ARN of whoever issued the session.
+    pub issuer_arn: String,
+    /// Whether the session used MFA, where the record says.
+    pub mfa: Option<bool>,
+    /// Whether the call came from a console session.
+    pub console: bool,
+    /// Whether CloudTrail marks the session as one of AssumeRoot.
+    pub assumed_root: bool,
+}
+
+impl Actor {
+    pub(crate) fn of(record: &Record<'_>) -> Self {
+        let identity = record.user_identity();
+        let context = field(identity, "sessionContext");
+        let issuer = field(context, "sessionIssuer");
+        let arn = text(field(identity, "arn"));
+        let (role, session) = role_and_session(arn);
+        let own = |key| text(field(identity, key)).to_owned();
+        Self {
+            kind: own("type"),
+            name: name(record, session),
+            role: role.to_owned(),
+            arn: arn.to_owned(),
+            account: own("accountId"),
+            principal: own("principalId"),
+            access_key: own("accessKeyId"),
+            invoked_by: own("invokedBy"),
+            issuer_kind: text(field(issuer, "type")).to_owned(),
+            issuer_arn: text(field(issuer, "arn")).to_owned(),
+            mfa: mfa(record, context),
+            console: truthy(&record.body()["sessionCredentialFromConsole"]),
+            assumed_root: truthy(field(context, "assumedRoot")),
+        }
+    }
+
+    /// Whether this is the account's root user, or a session that root issued.
+    pub fn is_root(&self) -> bool {
+        self.kind == "Root" || self.issuer_kind == "Root" || self.arn.ends_with(":root")
+    }
+
+    /// Whether an AWS service acts here, on its own or for somebody. A person in the console is not a service.
+    pub fn is_service(&self) -> bool {
+        self.kind == "AWSService" || (!self.invoked_by.is_empty() && self.invoked_by != "signin.amazonaws.com")
+    }
+
+    /// What groups the acts of one actor: the role behind a session rather than the session, else the identity.
+    pub fn key(&self) -> String {
+        let known = [&self.arn, &self.principal, &self.name];
+        let own = known.into_iter().find(|text| !text.is_empty());
+        own.map_or_else(|| self.kind.clone(), Clone::clone)
+    }
+
+    /// `alice@example.com, role AWSReservedSSO_Ops`: name and role, once each.
+    pub fn display(&self) -> String {
+        if self.role.is_empty() || self.role == self.name {
+            self.name.clone()
+        } else {
+            format!("{} (role {})", self.name, self.role)
+        }
+    }
+}
+
+/// `arn:aws:sts::A:assumed-role/R/S` in parts.
+fn role_and_session(arn: &str) -> (&str, &str) {
+    arn.split_once(":assumed-role/").map_or(("", ""), |(_, path)| path.split_once('/').unwrap_or((path, "")))
+}
+
+/// The name a person would use. User guide, "userIdentity element".
+fn name(record: &Record<'_>, session: &str) -> String {
+    let identity = record.user_identity();
+    let own = |key| text(field(identity, key));
+    let context = field(identity, "sessionContext");
+    let source_identity = text(field(context, "sourceIdentity"));
+    let candidates = match own("type") {
+        // `userName` is the account's alias here.
+        "Root" => return format!("root@{}", own("accountId")),
+        "AssumedRole" => [source_identity, session, own("principalId"), own("arn")],
+        "FederatedUser" => [source_identity, last_part(own("arn")), own("principalId"), own("arn")],
+        "AWSService" => [own("invokedBy"), &record.source_ip, "", ""],
+        "AWSAccount" => return format!("account {}", foreign_name(identity)),
+        "SAMLUser" | "WebIdentityUser" => return at_provider(identity),
+        _ => {
+            let said = text(field(record.additional(), "UserName"));
+            let on_behalf = text(at(identity, &["onBehalfOf", "userId"]));
+            [own("userName"), said, on_behalf, own("principalId")]
+        }
+    };
+    let found = candidates.into_iter().find(|text| !text.is_empty());
+    found.or(Some(own("invokedBy")).filter(|s| !s.is_empty())).unwrap_or("unknown").to_owned()
+}
+
+fn foreign_name(identity: &Value) -> String {
+    let (account, principal) = (text(field(identity, "accountId")), text(field(identity, "principalId")));
+    match (account, principal) {
+        ("", "") => "anonymous".to_owned(),
+        (account, "") => account.to_owned(),
+        (account, principal) if account == principal => account.to_owned(),
+        (account, principal) => format!("{account}/{principal}"),
+    }
+}
+
+fn at_provider(identity: &Value) -> String {
+    let provider = text(field(identity, "identityProvider"));
+    let user = text(field(identity, "userName"));
+    if provider.is_empty() { user.to_owned() } else { format!("{user}@{}", last_part(provider)) }
+}
+
+fn last_part(arn: &str) -> &str {
+    arn.rsplit(['/', ':']).next().unwrap_or(arn)
+}
+
+/// MFA: the session says, or the sign-in does. Absent is unknown, not no.
+fn mfa(record: &Record<'_>, context: &Value) -> Option<bool> {
+    match text(at(context, &["attributes", "mfaAuthenticated"])) {
+        "" => match text(field(record.additional(), "MFAUsed")) {
+            "" => None,
+            used => Some(used.eq_ignore_ascii_case("yes")),
+        },
+        word => Some(word.eq_ignore_ascii_case("true")),
+    }
+}

@@ -1,0 +1,40 @@
+//! The detections, a file for each subject.
+
+use crate::detection::Detection;
+
+mod authentication;
+mod iam;
+mod identity_center;
+mod log_storage;
+mod network;
+mod organizations;
+mod own_parts;
+mod public_access;
+mod root;
+mod s3_public;
+mod security_services;
+mod sts;
+mod trail;
+
+/// The version of the set: findings say which one raised them.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// All detections.
+pub fn all() -> Vec<&'static Detection> {
+    [
+        root::ALL,
+        trail::ALL,
+        log_storage::ALL,
+        own_parts::ALL,
+        security_services::ALL,
+        s3_public::ALL,
+        public_access::ALL,
+        network::ALL,
+        iam::ALL,
+        identity_center::ALL,
+        organizations::ALL,
+        sts::ALL,
+        authentication::ALL,
+    ]
+    .concat()
+}

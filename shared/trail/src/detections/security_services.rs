@@ -1,0 +1,5 @@
+//! To come.
+
+use crate::detection::Detection;
+
+pub(super) const ALL: &[&Detection] = &[];

@@ -1,0 +1,63 @@
+//! What the detections' own tests are written with.
+
+use serde_json::{Value, json};
+
+use crate::detection::{Detection, Engine};
+use crate::finding::Match;
+use crate::log_file::Origin;
+use crate::record::Record;
+use crate::settings::Settings;
+
+/// The account of the records below.
+pub(crate) const ACCOUNT: &str = "111122223333";
+
+/// A record of alice calling `name` of `source`, with `more` laid over it (top level, member by member).
+pub(crate) fn record(source: &str, name: &str, more: Value) -> Value {
+    let mut record = json!({
+        "eventVersion": "1.11",
+        "userIdentity": {
+            "type": "IAMUser",
+            "principalId": "AIDAEXAMPLEALICE",
+            "arn": "arn:aws:iam::111122223333:user/alice",
+            "accountId": ACCOUNT,
+            "accessKeyId": "AKIAEXAMPLEALICE",
+            "userName": "alice"
+        },
+        "eventTime": "2026-11-20T03:02:11Z",
+        "eventSource": source,
+        "eventName": name,
+        "awsRegion": "eu-west-1",
+        "sourceIPAddress": "203.0.113.7",
+        "userAgent": "aws-cli/2.17",
+        "requestParameters": null,
+        "responseElements": null,
+        "requestID": "00000000-0000-4000-8000-000000000001",
+        "eventID": "00000000-0000-4000-8000-000000000002",
+        "readOnly": false,
+        "eventType": "AwsApiCall",
+        "managementEvent": true,
+        "recipientAccountId": ACCOUNT,
+        "eventCategory": "Management"
+    });
+    let Value::Object(more) = more else { return record };
+    for (key, value) in more {
+        record[key] = value;
+    }
+    record
+}
+
+/// What one detection says of a record, through the engine.
+pub(crate) fn caught(detection: &'static Detection, record: &Value) -> Option<Match> {
+    caught_with(Settings::default(), detection, record)
+}
+
+/// The same under other settings.
+pub(crate) fn caught_with(settings: Settings, detection: &'static Detection, record: &Value) -> Option<Match> {
+    let engine = Engine::with(settings, vec![detection]);
+    let text = record.to_string();
+    let record = Record::parse(&text).expect("a record");
+    let mut found = Vec::new();
+    engine.evaluate(&record, &Origin::default(), &mut |m| found.push(m)).expect("readable");
+    assert!(found.len() < 2, "one detection says one thing about a record: {found:?}");
+    found.pop()
+}
