@@ -5,6 +5,7 @@
 pub mod actor;
 pub mod detection;
 pub mod detections;
+pub mod envelope;
 pub mod finding;
 pub mod log_file;
 pub mod object_key;
