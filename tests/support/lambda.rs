@@ -408,10 +408,12 @@ mod tests {
     }
 
     /// This very test executable as a function: [`bootstrap`].
+    ///
+    /// The link leads to the file that runs, even when cargo has put a newer one in its place.
     async fn bootstrap_function(environment: &Environment) -> Function {
-        let executable = env::current_exe().expect("this executable");
+        let executable = Path::new("/proc/self/exe");
         let arguments = ["--exact", "support::lambda::tests::bootstrap", "--nocapture"];
-        Function::start_with(&executable, &arguments, environment).await
+        Function::start_with(executable, &arguments, environment).await
     }
 
     /// A bootstrap that does what its events say. It tests nothing: the tests above start it as a process of its own.
