@@ -276,14 +276,14 @@ struct Reader<'e> {
 }
 
 impl Reader<'_> {
-    fn take(&mut self, found: split::Found<'_>) {
+    fn take(&mut self, found: split::Found<'_, '_>) {
         let index = self.report.records;
         self.report.records += 1;
         let split::Found { bytes, record } = found;
         let outcome = if bytes.len() > self.limits.record_bytes {
             Err(Unreadable::TooLarge { size: bytes.len(), limit: self.limits.record_bytes })
         } else {
-            record.and_then(|record| self.evaluate(&record))
+            record.and_then(|record| self.evaluate(record))
         };
         if let Err(reason) = outcome {
             self.report.quarantined.push(Quarantined { index, bytes: bytes.to_vec(), reason });

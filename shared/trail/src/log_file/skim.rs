@@ -20,7 +20,10 @@ pub(crate) struct Cursor<'a> {
     carry_inside: u64,
     /// One when the byte before the next block is a backslash that escapes it.
     carry_escape: u64,
-    escapes: bool,
+    /// Whether this block holds a backslash or a control character.
+    odd_block: bool,
+    /// Whether a block since the last mark did.
+    odd: bool,
 }
 
 const BLOCK: usize = 64;
@@ -36,15 +39,24 @@ impl<'a> Cursor<'a> {
             closes: 0,
             carry_inside: 0,
             carry_escape: 0,
-            escapes: false,
+            odd_block: false,
+            odd: false,
         };
         cursor.load();
         cursor
     }
 
-    /// Whether a backslash was seen since this was last asked. Blocks are read whole, so it may lie a little ahead.
-    pub(crate) fn take_escapes(&mut self) -> bool {
-        std::mem::take(&mut self.escapes)
+    /// From here on [`Cursor::is_plain`] counts.
+    #[inline]
+    pub(crate) fn mark(&mut self) {
+        self.odd = self.odd_block;
+    }
+
+    /// Whether all text that was walked over since the mark is free of backslashes and control characters: its
+    /// strings mean what they look like. Blocks are looked at whole, so a no may come from a neighbour.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        !self.odd
     }
 
     /// The closing quote of the string whose opening quote is at `open`.
@@ -63,18 +75,22 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub(crate) fn container_end(&mut self, open: usize) -> Option<usize> {
         self.seek(open + 1)?;
-        let mut mask = from_bit(open + 1 - self.base);
-        let mut depth = 1;
+        let mut ahead = from_bit(open + 1 - self.base);
+        let mut depth = 1_usize;
         loop {
-            let (opens, closes) = (self.opens & mask, self.closes & mask);
-            if closes.count_ones() >= depth
-                && let Some(bit) = closing_bit(opens, closes, depth)
-            {
-                return Some(self.base + bit);
+            let closes = self.closes & ahead;
+            let mut brackets = (self.opens & ahead) | closes;
+            while brackets != 0 {
+                let bit = brackets.trailing_zeros();
+                // Two down for a closing one and one up for any: one by one is quicker than by counting bits.
+                depth = depth + 1 - 2 * usize::from(closes >> bit & 1 == 1);
+                if depth == 0 {
+                    return Some(self.base + bit as usize);
+                }
+                brackets &= brackets - 1;
             }
-            depth = depth + opens.count_ones() - closes.count_ones();
             self.advance()?;
-            mask = u64::MAX;
+            ahead = u64::MAX;
         }
     }
 
@@ -113,7 +129,15 @@ impl<'a> Cursor<'a> {
         let bytes = u8x64::new(block);
         // `[` and `{`, like `]` and `}`, differ in this one bit.
         let folded = bytes | u8x64::splat(0x20);
-        let escaped = self.escaped(bytes.simd_eq(u8x64::splat(b'\\')).to_bitmask());
+        let backslashes = bytes.simd_eq(u8x64::splat(b'\\'));
+        let controls = bytes.min(u8x64::splat(0x1f)).simd_eq(bytes);
+        self.odd_block = (backslashes | controls).any();
+        let escaped = if self.odd_block {
+            self.odd = true;
+            self.escaped(backslashes.to_bitmask())
+        } else {
+            std::mem::take(&mut self.carry_escape)
+        };
         self.quotes = bytes.simd_eq(u8x64::splat(b'"')).to_bitmask() & !escaped;
         let inside = prefix_xor(self.quotes) ^ self.carry_inside;
         // Arithmetic on the top bit alone: the state in which this block ends.
@@ -123,12 +147,8 @@ impl<'a> Cursor<'a> {
     }
 
     /// The positions that a backslash makes literal, given where the backslashes are.
-    #[inline]
+    #[cold]
     fn escaped(&mut self, backslashes: u64) -> u64 {
-        if backslashes == 0 {
-            return std::mem::take(&mut self.carry_escape);
-        }
-        self.escapes = true;
         let mut pending = backslashes & !self.carry_escape;
         let mut escaped = self.carry_escape;
         self.carry_escape = 0;
@@ -159,20 +179,4 @@ fn prefix_xor(mut bits: u64) -> u64 {
         bits ^= bits << shift;
     }
     bits
-}
-
-/// The closing bracket in this block that brings `depth` to zero, if one does.
-#[inline]
-fn closing_bit(opens: u64, mut closes: u64, depth: u32) -> Option<usize> {
-    let mut closed = 0;
-    while closes != 0 {
-        let bit = closes.trailing_zeros();
-        closed += 1;
-        let opened = (opens & !from_bit(bit as usize)).count_ones();
-        if depth + opened == closed {
-            return Some(bit as usize);
-        }
-        closes &= closes - 1;
-    }
-    None
 }
