@@ -1,10 +1,10 @@
 //! A forward walk over JSON text, 64 bytes a step.
 //!
-//! Each step turns a block into four bit masks (quotes, what lies inside strings, opening and closing brackets), so
-//! that jumping over a string or a nested value costs a few instructions however long it is. The walk checks
+//! Each step turns a block into bit masks (quotes, brackets outside strings), so that jumping over a string or a nested
+//! value costs a few instructions however long it is. The walk checks
 //! structure only as far as it needs it; whoever wants more parses the slice it yields.
 
-use wide::u8x64;
+use wide::u8x32;
 
 /// Where a walk stands in `bytes`. All moves are forward; a copy is a bookmark.
 #[derive(Clone)]
@@ -14,8 +14,8 @@ pub(crate) struct Cursor<'a> {
     base: usize,
     /// Quotes that open or close a string.
     quotes: u64,
-    opens: u64,
-    closes: u64,
+    /// Brackets outside strings, and what cannot be there in valid JSON.
+    brackets: u64,
     /// All ones when the block after this one begins inside a string.
     carry_inside: u64,
     /// One when the byte before the next block is a backslash that escapes it.
@@ -35,8 +35,7 @@ impl<'a> Cursor<'a> {
             bytes,
             base: start,
             quotes: 0,
-            opens: 0,
-            closes: 0,
+            brackets: 0,
             carry_inside: 0,
             carry_escape: 0,
             odd_block: false,
@@ -78,14 +77,14 @@ impl<'a> Cursor<'a> {
         let mut ahead = from_bit(open + 1 - self.base);
         let mut depth = 1_usize;
         loop {
-            let closes = self.closes & ahead;
-            let mut brackets = (self.opens & ahead) | closes;
+            let mut brackets = self.brackets & ahead;
             while brackets != 0 {
-                let bit = brackets.trailing_zeros();
-                // Two down for a closing one and one up for any: one by one is quicker than by counting bits.
-                depth = depth + 1 - 2 * usize::from(closes >> bit & 1 == 1);
+                let at = self.base + brackets.trailing_zeros() as usize;
+                // `[` and `{`, like `]` and `}`, differ in this one bit. Sums mispredict less than branches.
+                let folded = self.bytes.get(at)? | 0x20;
+                depth = depth + usize::from(folded == b'{') - usize::from(folded == b'}');
                 if depth == 0 {
-                    return Some(self.base + bit as usize);
+                    return Some(at);
                 }
                 brackets &= brackets - 1;
             }
@@ -115,35 +114,42 @@ impl<'a> Cursor<'a> {
     #[inline]
     fn load(&mut self) {
         let rest = self.bytes.get(self.base..).unwrap_or_default();
-        if let Some(block) = rest.first_chunk::<BLOCK>() {
-            self.read(*block);
+        if let Some((low, rest)) = rest.split_first_chunk()
+            && let Some(high) = rest.first_chunk()
+        {
+            self.read((u8x32::new(*low), u8x32::new(*high)));
         } else {
-            let mut block = [b' '; BLOCK];
-            block[..rest.len()].copy_from_slice(rest);
-            self.read(block);
+            self.read_last(rest);
         }
     }
 
+    #[cold]
+    fn read_last(&mut self, rest: &[u8]) {
+        let (mut low, mut high) = ([b' '; BLOCK / 2], [b' '; BLOCK / 2]);
+        low.iter_mut().chain(&mut high).zip(rest).for_each(|(place, byte)| *place = *byte);
+        self.read((u8x32::new(low), u8x32::new(high)));
+    }
+
     #[inline]
-    fn read(&mut self, block: [u8; BLOCK]) {
-        let bytes = u8x64::new(block);
-        // `[` and `{`, like `]` and `}`, differ in this one bit.
-        let folded = bytes | u8x64::splat(0x20);
-        let backslashes = bytes.simd_eq(u8x64::splat(b'\\'));
-        let controls = bytes.min(u8x64::splat(0x1f)).simd_eq(bytes);
-        self.odd_block = (backslashes | controls).any();
+    fn read(&mut self, (low, high): (u8x32, u8x32)) {
+        let is = |byte| (low.simd_eq(u8x32::splat(byte)), high.simd_eq(u8x32::splat(byte)));
+        let backslashes = is(b'\\');
+        let least = low.min(high);
+        let controls = least.min(u8x32::splat(0x1f)).simd_eq(least);
+        self.odd_block = (backslashes.0 | backslashes.1 | controls).any();
         let escaped = if self.odd_block {
             self.odd = true;
-            self.escaped(backslashes.to_bitmask())
+            self.escaped(mask(backslashes))
         } else {
             std::mem::take(&mut self.carry_escape)
         };
-        self.quotes = bytes.simd_eq(u8x64::splat(b'"')).to_bitmask() & !escaped;
+        self.quotes = mask(is(b'"')) & !escaped;
         let inside = prefix_xor(self.quotes) ^ self.carry_inside;
         // Arithmetic on the top bit alone: the state in which this block ends.
         self.carry_inside = 0_u64.wrapping_sub(inside >> 63);
-        self.opens = folded.simd_eq(u8x64::splat(b'{')).to_bitmask() & !inside;
-        self.closes = folded.simd_eq(u8x64::splat(b'}')).to_bitmask() & !inside;
+        // The four brackets differ in these bits alone. So do `Y`, `_` and `y`, which JSON has in strings only.
+        let alike = |half: u8x32| (half | u8x32::splat(0x26)).simd_eq(u8x32::splat(0x7f));
+        self.brackets = mask((alike(low), alike(high))) & !inside;
     }
 
     /// The positions that a backslash makes literal, given where the backslashes are.
@@ -170,6 +176,12 @@ impl<'a> Cursor<'a> {
 #[inline]
 fn from_bit(bit: usize) -> u64 {
     u64::MAX << bit
+}
+
+/// A bit for each byte of a comparison's two halves.
+#[inline]
+fn mask((low, high): (u8x32, u8x32)) -> u64 {
+    u64::from(low.to_bitmask()) | u64::from(high.to_bitmask()) << 32
 }
 
 /// Bit i of the result is the parity of bits 0 to i: what lies from an opening quote up to its closing one.
