@@ -10,7 +10,7 @@ use trail::time::Time;
 use crate::alerts::Alerts;
 use crate::error::Error;
 use crate::metrics::Metrics;
-use crate::state::State;
+use crate::state::{Parts, State};
 use crate::stores::{Place, Stores};
 
 /// Everything a function works with, built once.
@@ -32,6 +32,8 @@ pub struct Deployment {
     pub settings: Option<Place>,
     /// The ARN of the queue that records may come through by themselves.
     pub fast_path: Option<String>,
+    /// Where the parts are that the table does not know by itself.
+    pub parts: Parts,
     /// After how long a publisher that has not cleared what it owed is given up, in seconds.
     pub publisher_timeout: i64,
 }
@@ -42,6 +44,12 @@ impl Deployment {
         let config = sdk_config().await;
         let stores = Arc::new(Stores::new(config.clone()));
         let people = required("QTRAIL_PEOPLE_TOPIC")?;
+        let url = |name| optional(name).unwrap_or_default();
+        let parts = Parts {
+            queue: url("QTRAIL_QUEUE_URL"),
+            dead_letters: url("QTRAIL_DEAD_LETTERS_URL"),
+            people: people.clone(),
+        };
         let sns = aws_sdk_sns::Client::new(&config);
         let alerts = Alerts::new(sns, people, optional("QTRAIL_CHAT_TOPIC"), optional("QTRAIL_VIEWER_URL"));
         let own = own_parts()?;
@@ -53,6 +61,7 @@ impl Deployment {
             own,
             settings: optional("QTRAIL_SETTINGS").map(|url| stores.open(&url)).transpose()?,
             fast_path: optional("QTRAIL_FAST_PATH_QUEUE"),
+            parts,
             publisher_timeout: 180,
             stores,
         })

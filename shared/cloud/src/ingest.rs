@@ -386,8 +386,8 @@ impl Gathered {
 
     fn file(&mut self, index: usize, mut outcome: FileOutcome) {
         for (identity, body) in std::mem::take(&mut outcome.bodies) {
-            if *self.bodies.entry(identity.clone()).or_insert(body) != body {
-                outcome.report.matches.push(outcome.conflict(&identity));
+            if *self.bodies.entry(identity).or_insert(body) != body {
+                outcome.report.matches.push(outcome.conflict());
             }
         }
         for found in std::mem::take(&mut outcome.report.matches) {
@@ -423,6 +423,20 @@ fn evaluate_alone(
         return Err(Unreadable::Missing("eventSource or eventName"));
     }
     engine.evaluate(record, &trail::log_file::Origin::default(), &mut |m| found.push(m))
+}
+
+impl std::ops::AddAssign for Totals {
+    fn add_assign(&mut self, other: Self) {
+        self.files += other.files;
+        self.records += other.records;
+        self.evaluated += other.evaluated;
+        self.quarantined += other.quarantined;
+        self.other_kinds += other.other_kinds;
+        self.fast_path += other.fast_path;
+        self.digests += other.digests;
+        self.findings += other.findings;
+        self.alerts += other.alerts;
+    }
 }
 
 impl Totals {

@@ -53,6 +53,7 @@ impl Notify {
     /// Each deployment owes one test alert, which goes out once somebody can hear it.
     async fn deployed(&self, event: &Value, now: Time) -> Result<Value, Error> {
         let at = event["time"].as_str().map_or_else(|| now.to_string(), str::to_owned);
+        self.deployment.state.keep_parts(&self.deployment.parts).await?;
         self.deployment.state.owe_test(&at).await?;
         Ok(json!({"owed": "test alert"}))
     }

@@ -23,7 +23,7 @@ mod findings;
 mod outbox;
 mod tallies;
 
-pub use files::{AccountHeard, DayCounts, FileRecord};
+pub use files::{AccountHeard, DayCounts, FileRecord, Parts};
 pub use findings::{HistoryLine, Query};
 pub use outbox::Due;
 

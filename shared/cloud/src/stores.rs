@@ -42,8 +42,12 @@ impl Stores {
         Self { config, buckets: Mutex::new(HashMap::new()) }
     }
 
-    /// The text of an object, of the very version that is named.
+    /// The text of an object, of the very version that is named. Without a bucket the key is a path on this machine.
     pub async fn get(&self, object: &ObjectRef) -> Result<Bytes, Error> {
+        if object.bucket.is_empty() {
+            let read = tokio::fs::read(&object.key).await;
+            return read.map(Bytes::from).map_err(|e| Error::Configuration(format!("{}: {e}", object.key)));
+        }
         let store = self.bucket(&object.bucket)?;
         let path = Path::parse(&object.key).map_err(|e| Error::object(object.id(), e.into()))?;
         let options = GetOptions { version: object.version.clone(), ..GetOptions::default() };

@@ -10,8 +10,11 @@ use crate::object_key::{ObjectKey, ObjectKind};
 use crate::record::{Kind, Record, Unreadable};
 use crate::time::Time;
 
+mod about;
 pub(crate) mod skim;
 mod split;
+
+pub use about::Subject;
 
 /// How much is taken in before saying no.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

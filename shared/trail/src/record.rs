@@ -295,6 +295,11 @@ impl<'a> Record<'a> {
         Time::parse(&self.time).ok_or(Unreadable::BadTime)
     }
 
+    /// `eventID`, where it alone identifies the record within its account.
+    pub fn plain_id(&self) -> Option<&str> {
+        (!self.id.is_empty() && self.addendum.is_empty()).then_some(&*self.id)
+    }
+
     /// What identifies the record over all copies; `account_hint` comes from the log file's name or the envelope.
     pub fn identity(&self, account_hint: Option<&str>) -> Identity {
         let account = match &*self.recipient_account {

@@ -4,13 +4,12 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use tokio::sync::Semaphore;
-use trail::detection::{Detection, Engine};
-use trail::detections::log_files::{LOG_APPENDED, LOG_UNREADABLE, RECORD_CONFLICT, RECORDS_QUARANTINED};
+use trail::detection::Engine;
 use trail::envelope::ObjectRef;
-use trail::finding::{Match, ObjectFact};
-use trail::log_file::{Inflated, Inflater, Limits, Problem, Report, evaluate};
+use trail::finding::Match;
+use trail::log_file::{Inflated, Inflater, Limits, Problem, Report, Subject, evaluate};
 use trail::object_key::{ObjectKey, ObjectKind};
-use trail::record::{Identity, hex};
+use trail::record::{Identity, Record, digest, hex};
 use trail::time::Time;
 
 use crate::error::Error;
@@ -75,26 +74,25 @@ impl FileOutcome {
     fn of(engine: &Engine, (object, size): (ObjectRef, usize), inflated: &Inflated, limits: Limits) -> Self {
         let account = ObjectKey::parse(&object.key).account.map(str::to_owned);
         let mut seen: HashMap<Identity, [u8; 32]> = HashMap::new();
-        let mut conflicts = Vec::new();
-        let mut each = |record: &trail::record::Record<'_>| {
+        let mut conflict = false;
+        let mut each = |record: &Record<'_>| {
             // Only what a detection wanted was loaded; the rest is compared when the lake is written.
             if !record.body().is_null() {
-                let body = trail::record::digest(record.text().as_bytes());
-                let identity = record.identity(account.as_deref());
-                if *seen.entry(identity.clone()).or_insert(body) != body {
-                    conflicts.push(identity);
-                }
+                let body = digest(record.text().as_bytes());
+                conflict |= *seen.entry(record.identity(account.as_deref())).or_insert(body) != body;
             }
         };
-        let report = evaluate(engine, inflated, &object.key, limits, &mut each);
-        let sha256 = hex(&trail::record::digest(&inflated.bytes));
-        let mut outcome = Self { object, report, size, sha256, bodies: seen };
-        outcome.say_what_is_wrong(inflated.trailing);
-        for identity in conflicts {
-            let found = outcome.conflict(&identity);
-            outcome.report.matches.push(found);
-        }
-        outcome
+        let mut report = evaluate(engine, inflated, &object.key, limits, &mut each);
+        let problems = Subject { id: &object.id(), key: &object.key }.problems(&report, inflated.trailing);
+        report.matches.extend(problems);
+        let outcome = Self { report, size, sha256: hex(&digest(&inflated.bytes)), bodies: seen, object };
+        if conflict { outcome.with_conflict() } else { outcome }
+    }
+
+    fn with_conflict(mut self) -> Self {
+        let found = self.conflict();
+        self.report.matches.push(found);
+        self
     }
 
     fn nothing(object: ObjectRef) -> Self {
@@ -106,53 +104,13 @@ impl FileOutcome {
         self.sha256.is_empty()
     }
 
-    /// Findings about the file itself.
-    fn say_what_is_wrong(&mut self, trailing: usize) {
-        if trailing > 0 {
-            let what = format!("{trailing} bytes follow the gzip stream of {}", self.object.id());
-            let found = self.fact(&LOG_APPENDED, &what, "");
-            self.report.matches.push(found);
-        }
-        if let Some(problem) = self.report.problem.clone() {
-            let what = format!("log file {} cannot be read whole", self.object.id());
-            let found = self.fact(&LOG_UNREADABLE, &what, &format!("{problem}."));
-            self.report.matches.push(found);
-        }
-        if let Some(first) = self.report.quarantined.first() {
-            let count = self.report.quarantined.len();
-            let what = format!("{count} records of {} cannot be read", self.object.id());
-            let why = format!("The first, number {}: {}.", first.index, first.reason);
-            let found = self.fact(&RECORDS_QUARANTINED, &what, &why);
-            self.report.matches.push(found);
-        }
+    /// Two different records under one identity, one of them here.
+    pub(super) fn conflict(&self) -> Match {
+        Subject { id: &self.object.id(), key: &self.object.key }.conflict(&self.report)
     }
 
-    /// Two different records under one identity.
-    pub(super) fn conflict(&self, identity: &Identity) -> Match {
-        let what = format!("record {} of account {} exists with two different contents", identity.id, identity.account);
-        self.fact(&RECORD_CONFLICT, &what, &format!("The second was in {}.", self.object.id()))
-    }
-
-    fn fact(&self, detection: &'static Detection, what: &str, detail: &str) -> Match {
-        let key = ObjectKey::parse(&self.object.key);
-        Match::of_object(
-            detection,
-            &ObjectFact {
-                id: &self.object.id(),
-                account: key.account.unwrap_or("-"),
-                region: key.region.unwrap_or_default(),
-                time: self.time(),
-                what,
-                detail,
-            },
-        )
-    }
-
-    /// The time in the object's name, else the latest in its records: never the clock.
     fn time(&self) -> Time {
-        let named = ObjectKey::parse(&self.object.key).time;
-        let recorded = || self.report.times.as_ref().and_then(|(_, last)| Time::parse(last));
-        named.or_else(recorded).unwrap_or_default()
+        Subject { id: "", key: &self.object.key }.time(&self.report)
     }
 
     /// Why the message has to fail though everything readable was evaluated.

@@ -72,6 +72,18 @@ pub struct AccountHeard {
     pub last_heard: Time,
 }
 
+/// Where a deployment's parts are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Parts {
+    /// URL of the queue of log files.
+    pub queue: String,
+    /// URL of its dead-letter queue.
+    pub dead_letters: String,
+    /// ARN of the topic for people.
+    pub people: String,
+}
+
 impl State {
     /// Notes a log file and counts it, once however often it is delivered. Yields whether it was new.
     pub async fn note_file(&self, file: &FileRecord, now: Time) -> Result<bool, Error> {
@@ -151,6 +163,19 @@ impl State {
     pub async fn accounts_heard(&self) -> Result<Vec<AccountHeard>, Error> {
         let items = self.query_range("ACCOUNTS", ("*", "~")).await?;
         items.iter().map(super::decode).collect()
+    }
+
+    /// Where the deployment's parts are, as its function last said.
+    pub async fn parts(&self) -> Result<Option<Parts>, Error> {
+        let item = self.get(keys("PARTS", "META")).await?;
+        item.as_ref().map(super::decode).transpose()
+    }
+
+    /// Says where the deployment's parts are, for `qtrail status`.
+    pub async fn keep_parts(&self, parts: &Parts) -> Result<(), Error> {
+        let mut item = encode(parts)?;
+        item.extend(keys("PARTS", "META"));
+        self.put(item).await
     }
 
     /// The text of the last settings that could be used.
