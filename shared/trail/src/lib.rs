@@ -7,6 +7,7 @@ pub mod detection;
 pub mod detections;
 pub mod finding;
 pub mod log_file;
+pub mod network;
 pub mod object_key;
 pub mod policy;
 pub mod record;
