@@ -2,6 +2,7 @@
 //!
 //! [`Networks`] judges addresses, [`Traffic`] protocols and ports, and [`openings`] the rules of one call together.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -231,7 +232,7 @@ pub fn openings(rules: &[Rule]) -> Vec<Opening> {
     }
     let own = by_traffic.iter().filter(|(_, networks)| !networks.listed.is_empty());
     let mut openings: Vec<_> = own.filter_map(|(traffic, own)| opening(traffic, own, &by_traffic)).collect();
-    openings.sort_by(|a, b| b.danger().cmp(&a.danger()));
+    openings.sort_by_key(|opening| Reverse(opening.danger()));
     openings
 }
 

@@ -9,9 +9,10 @@ mod databases;
 mod edge;
 mod firewalls;
 mod review;
+mod security_groups;
 
 pub(super) const ALL: &[&Detection] = &[
-    &firewalls::SECURITY_GROUP_OPENED,
+    &security_groups::SECURITY_GROUP_OPENED,
     &firewalls::PREFIX_LIST_OPENED,
     &firewalls::NETWORK_ACL_OPENED,
     &firewalls::INSTANCE_PORTS_OPENED,
@@ -42,9 +43,6 @@ fn graded(case: &Case<'_>, severity: Severity) -> Severity {
 fn is_rehearsal(case: &Case<'_>) -> bool {
     case.record.error_code.ends_with("DryRunOperation")
 }
-
-/// What is to be said of a rehearsal, after why the thing itself matters.
-const REHEARSED: &str = "This was a dry run: nothing changed, and the caller now knows that it would be allowed.";
 
 /// The request, out of the wrapper that newer EC2 calls are recorded in (`{"ModifyXRequest":{…}}`).
 fn request<'c>(case: &'c Case<'_>) -> &'c Value {
@@ -79,11 +77,16 @@ fn word(value: &Value) -> String {
     }
 }
 
-/// What to call a resource: its id, else what the error message says, else words.
-fn called(case: &Case<'_>, id: &str, otherwise: &str) -> String {
+/// A resource's id: what the record says, else what the error message says of a refused call.
+fn named<'c>(case: &'c Case<'_>, id: &'c str) -> &'c str {
     let in_error = || case.record.arn_in_error().and_then(|arn| arn.rsplit(['/', ':']).next());
     let known = Some(id).filter(|id| !id.is_empty()).or_else(in_error);
-    known.filter(|id| !id.is_empty() && *id != "*").unwrap_or(otherwise).to_owned()
+    known.filter(|id| *id != "*").unwrap_or_default()
+}
+
+/// What to call a resource in a sentence.
+fn called<'a>(id: &'a str, otherwise: &'a str) -> &'a str {
+    if id.is_empty() { otherwise } else { id }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ pub enum Protocol {
     Tcp,
     /// UDP.
     Udp,
-    /// ICMP and ICMPv6.
+    /// ICMP, of either IP version.
     Icmp,
     /// Anything else, as the record says it.
     Other(String),

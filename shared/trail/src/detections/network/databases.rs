@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{called, first, graded, request};
+use super::{called, first, graded, named, request};
 use crate::detection::{Case, Catch, Category, Deed, Detection, Severity, Want};
 use crate::network::{Networks, Openness};
 use crate::shape::{at, falsy, field, list, text, texts, truthy};
@@ -40,8 +40,8 @@ fn group_opened(case: &Case<'_>) -> Option<Catch> {
         Openness::Broad => Severity::High,
         Openness::Narrow => return None,
     };
-    let group = first(request, &["dBSecurityGroupName", "clusterSecurityGroupName"]);
-    let object = format!("{} to {}", called(case, group, "a database security group"), networks.label());
+    let group = named(case, first(request, &["dBSecurityGroupName", "clusterSecurityGroupName"]));
+    let object = format!("{} to {}", called(group, "a database security group"), networks.label());
     Some(Catch::new(Deed::new("open", "opened", object)).severity(graded(case, severity)).resource(group))
 }
 
@@ -75,6 +75,7 @@ pub(super) static DATABASE_PUBLIC: Detection = Detection {
         Want::Calls("redshift-serverless.amazonaws.com", &["CreateWorkgroup", "UpdateWorkgroup"]),
         Want::Calls("dms.amazonaws.com", &["CreateReplicationInstance"]),
         Want::Calls("mq.amazonaws.com", &["CreateBroker"]),
+        Want::Calls("kafka.amazonaws.com", &["UpdateConnectivity"]),
         Want::Calls("timestream-influxdb.amazonaws.com", &["CreateDbInstance", "CreateDbCluster"]),
         Want::Calls("neptune-graph.amazonaws.com", &["CreateGraph", "UpdateGraph", "RestoreGraphFromSnapshot"]),
         Want::Calls(
@@ -96,13 +97,12 @@ fn database_public(case: &Case<'_>) -> Option<Catch> {
     if !is_public(case) {
         return None;
     }
-    let request = request(case);
-    let name = database(request);
-    let known = called(case, name, "a database");
+    let name = named(case, database(request(case)));
+    let known = called(name, "of unknown name");
     let deed = match case.record.action() {
-        action if action.starts_with("Create") => Deed::new("create publicly", "created publicly", accessible(&known)),
+        action if action.starts_with("Create") => Deed::new("create publicly", "created publicly", accessible(known)),
         action if action.starts_with("Restore") => {
-            Deed::new("restore publicly", "restored publicly", accessible(&known))
+            Deed::new("restore publicly", "restored publicly", accessible(known))
         }
         _ => Deed::new("make", "made", format!("database {known} publicly accessible")),
     };
@@ -120,7 +120,8 @@ fn is_public(case: &Case<'_>) -> bool {
     let request = request(case);
     let changes = case.record.action().starts_with("Modify") || case.record.action().starts_with("Update");
     let asked = KEYS.map(|key| field(request, key));
-    if asked.into_iter().any(truthy) {
+    let brokers = text(at(request, &["connectivityInfo", "publicAccess", "type"]));
+    if asked.into_iter().any(truthy) || brokers == "SERVICE_PROVIDED_EIPS" {
         return true;
     }
     let refused = asked.into_iter().any(falsy);
@@ -134,7 +135,7 @@ fn in_response(response: &Value, key: &str) -> bool {
 }
 
 fn database(request: &Value) -> &str {
-    const KEYS: [&str; 12] = [
+    const KEYS: [&str; 13] = [
         "dBInstanceIdentifier",
         "targetDBInstanceIdentifier",
         "dBClusterIdentifier",
@@ -147,6 +148,7 @@ fn database(request: &Value) -> &str {
         "graphIdentifier",
         "dbInstanceName",
         "name",
+        "clusterArn",
     ];
     first(request, &KEYS)
 }
@@ -185,9 +187,9 @@ fn endpoint_public(case: &Case<'_>) -> Option<Catch> {
     if !open || (creates && was_made_private(case)) {
         return None;
     }
-    let name = first(request, &["name", "clusterName"]);
+    let name = named(case, first(request, &["name", "clusterName"]));
     let whom = if cidrs.is_empty() { "0.0.0.0/0".to_owned() } else { networks.label() };
-    let object = format!("the API endpoint of cluster {} to {whom}", called(case, name, "unknown"));
+    let object = format!("the API endpoint of cluster {} to {whom}", called(name, "of unknown name"));
     let severity = if creates { Severity::Medium } else { Severity::High };
     Some(Catch::new(Deed::new("open", "opened", object)).severity(graded(case, severity)).resource(name))
 }

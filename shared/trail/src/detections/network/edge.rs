@@ -1,6 +1,6 @@
 //! Ways into and out of a VPC: the block on public access, routes, mirrors, peerings.
 
-use super::{EC2, called, first, graded, request, response};
+use super::{EC2, called, first, graded, named, request, response};
 use crate::detection::{Case, Catch, Category, Deed, Detection, Severity, Want};
 use crate::network::{Networks, Openness};
 use crate::shape::{at, field, text};
@@ -56,9 +56,9 @@ fn block_excepted(case: &Case<'_>) -> Option<Catch> {
     }
     let outbound = text(field(request, "internetGatewayExclusionMode")).eq_ignore_ascii_case("allow-egress");
     let severity = if outbound { Severity::Medium } else { Severity::High };
-    let id = first(request, &["vpcId", "subnetId", "exclusionId"]);
+    let id = named(case, first(request, &["vpcId", "subnetId", "exclusionId"]));
     let way = if outbound { ", outbound only" } else { "" };
-    let object = format!("{} from the VPC public access block{way}", called(case, id, "a VPC or subnet"));
+    let object = format!("{} from the VPC public access block{way}", called(id, "a VPC or subnet"));
     Some(Catch::new(Deed::new("except", "excepted", object)).severity(graded(case, severity)).resource(id))
 }
 
@@ -95,8 +95,8 @@ fn internet_route(case: &Case<'_>) -> Option<Catch> {
     if !gateway.starts_with("igw-") || networks.openness() == Openness::Narrow {
         return None;
     }
-    let table = first(request, &["routeTableId"]);
-    let object = format!("{} from {} to {gateway}", networks.label(), called(case, table, "a route table"));
+    let table = named(case, first(request, &["routeTableId"]));
+    let object = format!("{} from {} to {gateway}", networks.label(), called(table, "a route table"));
     let caught = Catch::new(Deed::new("route", "routed", object)).severity(graded(case, Severity::Medium));
     Some(caught.resource(table).resource(gateway).key(case.actor.key()))
 }
@@ -138,14 +138,15 @@ fn mirrored(case: &Case<'_>) -> Option<Catch> {
     }
     let request = request(case);
     let source = first(request, &["networkInterfaceId"]);
-    let ids = ["trafficMirrorSessionId", "trafficMirrorTargetId", "trafficMirrorFilterId", "trafficMirrorFilterRuleId"];
-    let part = first(request, &ids);
-    let object = match (source, part) {
-        (source, part) if !source.is_empty() => format!("traffic of {source} to {}", called(case, part, "a target")),
-        (_, part) => format!("VPC traffic ({})", called(case, part, case.record.action())),
+    let target = first(request, &["trafficMirrorTargetId", "networkLoadBalancerArn"]);
+    let part = first(request, &["trafficMirrorSessionId", "trafficMirrorFilterId", "trafficMirrorFilterRuleId"]);
+    let object = if case.record.action() == "CreateTrafficMirrorSession" {
+        format!("traffic of {} to {}", called(source, "an interface"), called(target, "a target"))
+    } else {
+        format!("VPC traffic ({})", case.record.action())
     };
     let caught = Catch::new(Deed::new("mirror", "set up mirroring of", object)).severity(graded(case, Severity::High));
-    Some(caught.resource(source).resource(part).key(case.actor.key()))
+    Some(caught.resource(source).resource(target).resource(part).key(case.actor.key()))
 }
 
 /// A VPC is joined to one of an account that nobody listed as ours.

@@ -2,13 +2,12 @@
 
 use serde_json::Value;
 
-use super::{EC2, called, first, first_list, is_rehearsal, request, response};
+use super::security_groups::permissions;
+use super::{EC2, first, first_list, is_rehearsal, named, request, response};
 use crate::detection::{Case, Catch, Category, Deed, Detection, Severity, Want};
 use crate::network::{Openness, openings};
 use crate::record::Outcome;
 use crate::shape::{field, list, texts, truthy};
-
-use super::firewalls::permissions;
 
 /// Whatever the monitoring section of CIS asks to see of networks, and what its lists forget. What opens something is
 /// left to the detection that says so.
@@ -249,18 +248,17 @@ fn is_notable(case: &Case<'_>) -> bool {
     }
 }
 
-fn deed(case: &Case<'_>) -> (Deed, String) {
-    let id = resource(case);
-    let known = called(case, &id, "");
+fn deed<'c>(case: &'c Case<'_>) -> (Deed, &'c str) {
+    let id = named(case, resource(case));
     match case.record.action() {
         "ModifyInstanceAttribute" | "ModifyNetworkInterfaceAttribute" => {
             let given: Vec<_> = groups(case).into_iter().map(group_id).collect();
-            let object = format!("{known} the security groups {}", given.join(", "));
+            let object = format!("{id} the security groups {}", given.join(", "));
             (Deed::new("give", "gave", object), id)
         }
         action => {
             let (verb, past, noun) = in_words(action);
-            (Deed::new(&verb, past, format!("{noun} {known}").trim_end()), id)
+            (Deed::new(&verb, past, format!("{noun} {id}").trim_end()), id)
         }
     }
 }
@@ -299,16 +297,16 @@ fn in_words(action: &str) -> (String, &'static str, String) {
     (verb.to_ascii_lowercase(), past, spaced(noun))
 }
 
-/// `NetworkAclEntry` as `network ACL entry`.
+/// `NetworkAclEntry` as `network ACL entry`: a word begins at a capital beside a small letter.
 fn spaced(noun: &str) -> String {
-    let mut words: Vec<String> = Vec::new();
-    for letter in noun.chars() {
-        match words.last_mut() {
-            Some(word) if !letter.is_uppercase() || word.chars().all(char::is_uppercase) && word == "D" => {
-                word.push(letter)
-            }
-            _ => words.push(letter.to_string()),
+    let letters: Vec<char> = noun.chars().collect();
+    let is_small = |at: Option<usize>| at.and_then(|at| letters.get(at)).is_some_and(|letter| letter.is_lowercase());
+    let mut words = vec![String::new()];
+    for (at, letter) in letters.iter().enumerate() {
+        if letter.is_uppercase() && at > 0 && (is_small(at.checked_sub(1)) || is_small(Some(at + 1))) {
+            words.push(String::new());
         }
+        words.last_mut().into_iter().for_each(|word| word.push(*letter));
     }
     let told = |word: String| match word.as_str() {
         "Vpc" | "Acl" | "Nat" | "Vpn" | "DB" => word.to_ascii_uppercase(),
@@ -318,16 +316,16 @@ fn spaced(noun: &str) -> String {
 }
 
 /// What was changed, from the narrowest to the widest: request first, then what the response says was made.
-fn resource(case: &Case<'_>) -> String {
+fn resource<'c>(case: &'c Case<'_>) -> &'c str {
     let asked = first(request(case), IDS);
     if !asked.is_empty() {
-        return asked.to_owned();
+        return asked;
     }
     let response = response(case);
     let made = response.as_object().into_iter().flat_map(|map| map.values()).chain([response]);
     let id = made.map(|made| first(made, IDS)).find(|id| !id.is_empty());
-    let named = || list(field(request(case), "vpcEndpointId")).first().map_or("", |id| group_id(id));
-    id.unwrap_or_else(named).to_owned()
+    let several = || list(field(request(case), "vpcEndpointId")).first().map_or("", |id| group_id(id));
+    id.unwrap_or_else(several)
 }
 
 const IDS: &[&str] = &[
