@@ -298,6 +298,17 @@ mod tests {
     }
 
     #[test]
+    fn brokers_that_get_public_addresses_count() {
+        let kafka = |kind: &str| {
+            let request = json!({"clusterArn": "k", "connectivityInfo": {"publicAccess": {"type": kind}}});
+            let record = record("kafka.amazonaws.com", "UpdateConnectivity", json!({"requestParameters": request}));
+            caught(&DATABASE_PUBLIC, &record)
+        };
+        assert_eq!(kafka("SERVICE_PROVIDED_EIPS").expect("caught").lead.severity, Severity::High);
+        assert!(kafka("DISABLED").is_none());
+    }
+
+    #[test]
     fn a_private_database_is_quiet_and_a_refused_one_medium() {
         let private = json!({"requestParameters": {"dBInstanceIdentifier": "db", "publiclyAccessible": false}});
         assert!(caught(&DATABASE_PUBLIC, &record(RDS, "CreateDBInstance", private)).is_none());

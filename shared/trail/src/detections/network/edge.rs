@@ -261,6 +261,10 @@ mod tests {
         let session = record(EC2, "CreateTrafficMirrorSession", json!({"requestParameters": request}));
         let found = caught(&TRAFFIC_MIRRORED, &session).expect("caught");
         assert_eq!(said(&found), (Severity::High, "set up mirroring of traffic of eni-1 to tmt-1".to_owned()));
+        let target =
+            json!({"requestParameters": {"CreateTrafficMirrorTargetRequest": {"NetworkInterfaceId": "eni-2"}}});
+        let target = caught(&TRAFFIC_MIRRORED, &record(EC2, "CreateTrafficMirrorTarget", target)).expect("caught");
+        assert_eq!(target.key, found.key, "a mirror takes several calls");
         assert!(caught(&TRAFFIC_MIRRORED, &record(EC2, "DescribeTrafficMirrorSessions", json!({}))).is_none());
         let service = json!({"userIdentity": {"type": "AWSService", "invokedBy": "ec2.amazonaws.com"}});
         assert!(caught(&TRAFFIC_MIRRORED, &record(EC2, "CreateTrafficMirrorFilter", service)).is_none());

@@ -186,6 +186,13 @@ mod tests {
     }
 
     #[test]
+    fn entries_that_the_record_leaves_out_are_worth_a_look() {
+        let hidden = json!({"requestParameters": {"omitted": true}});
+        let found = caught(&PREFIX_LIST_OPENED, &record(EC2, "ModifyManagedPrefixList", hidden)).expect("caught");
+        assert_eq!(found.lead.severity, Severity::Medium);
+    }
+
+    #[test]
     fn an_ordinary_prefix_list_is_quiet() {
         let body =
             json!({"PrefixListId": "pl-1", "AddEntry": {"Cidr": "10.1.0.0/16"}, "RemoveEntry": {"Cidr": "0.0.0.0/0"}});
