@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 const TEMPLATE: &str = include_str!("../../template.yaml");
 const TRAIL_BUCKET: &str = include_str!("../../trail-bucket.yaml");
 const CARGO: &str = include_str!("../../Cargo.toml");
+const READS_ENVIRONMENT: &str = include_str!("../../shared/cloud/src/deployment.rs");
 
 const ARRIVALS: [&str; 3] = ["EventBridge", "SnsTopic", "S3"];
 const TOPIC: &str = "arn:aws:sns:eu-west-1:111122223333:logs";
@@ -575,11 +576,19 @@ fn every_function_is_told_all_it_needs() {
         "QTRAIL_VIEWER_URL",
     ];
     let stack = Stack::application(&EVERYTHING);
-    let names = |function| environment(&stack, function).into_iter().map(|(name, _)| name).collect::<BTreeSet<_>>();
-    assert_eq!(names("NotifyFunction"), texts(&shared));
-    let mut ingest = texts(&shared);
-    ingest.insert("QTRAIL_FAST_PATH_QUEUE".to_owned());
-    assert_eq!(names("IngestFunction"), ingest);
+    let of = |own: &[&'static str]| texts(&[&shared, own].concat());
+    assert_eq!(variables(&stack, "IngestFunction"), of(&["QTRAIL_FAST_PATH_QUEUE"]));
+    assert_eq!(variables(&stack, "NotifyFunction"), of(&["QTRAIL_DEAD_LETTERS_URL", "QTRAIL_QUEUE_URL"]));
+}
+
+#[test]
+fn every_variable_that_the_functions_read_is_set() {
+    let stack = Stack::application(&EVERYTHING);
+    let set = &variables(&stack, "IngestFunction") | &variables(&stack, "NotifyFunction");
+    let words = READS_ENVIRONMENT.split('"').filter(|word| word.starts_with("QTRAIL_"));
+    for word in words {
+        assert!(set.contains(word), "the functions read {word}, which template.yaml does not set");
+    }
 }
 
 #[test]
@@ -1023,6 +1032,10 @@ fn environment(stack: &Stack, function: &str) -> Map<String, Value> {
     let own = stack.resources[function]["Properties"]["Environment"]["Variables"].as_object().cloned();
     variables.extend(own.unwrap_or_default());
     variables
+}
+
+fn variables(stack: &Stack, function: &str) -> BTreeSet<String> {
+    environment(stack, function).into_iter().map(|(name, _)| name).collect()
 }
 
 fn payload(event: &Value) -> Value {
