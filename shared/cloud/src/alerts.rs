@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_sdk_sns::Client;
 use aws_sdk_sns::types::MessageAttributeValue;
-use serde_json::json;
 use trail::alert::{Entry, Level, Message, Related, Status, Storm, Thread, message};
 use trail::settings::Settings;
 use trail::time::Time;
@@ -170,18 +169,13 @@ impl Alerts {
 
     /// Sends a message to people, and to chat where there is chat.
     pub async fn publish(&self, message: &Message) -> Result<(), Error> {
-        let json = message.json.to_string();
-        let structure = json!({
-            "default": message.text, "email": message.text, "email-json": json, "sqs": json, "lambda": json,
-            "http": json, "https": json, "firehose": json,
-        });
         let mut publish = self
             .client
             .publish()
             .topic_arn(&self.people)
             .subject(&message.subject)
             .message_structure("json")
-            .message(structure.to_string());
+            .message(message.structured());
         for (name, value) in attributes(message)? {
             publish = publish.message_attributes(name, value);
         }

@@ -79,9 +79,10 @@ impl Actor {
         own.map_or_else(|| self.kind.clone(), Clone::clone)
     }
 
-    /// `alice@example.com, role AWSReservedSSO_Ops`: name and role, once each.
+    /// `github-ci (role ci-deploy)`: name and role, once each. Identity Center's sessions name a person; their role
+    /// says no more about who it is.
     pub fn display(&self) -> String {
-        if self.role.is_empty() || self.role == self.name {
+        if self.role.is_empty() || self.role == self.name || self.role.starts_with("AWSReservedSSO_") {
             self.name.clone()
         } else {
             format!("{} (role {})", self.name, self.role)

@@ -197,3 +197,97 @@ impl Thread {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{caught, detection, record};
+    use serde_json::json;
+
+    fn finding(minute: u32, error: Option<&str>) -> Finding {
+        let more = json!({
+            "eventTime": format!("2026-11-20T03:{minute:02}:00Z"),
+            "eventID": format!("00000000-0000-4000-8000-{minute:012}"),
+            "requestParameters": {"name": "org-trail"},
+            "errorCode": error,
+        });
+        let record = record("cloudtrail.amazonaws.com", "StopLogging", more);
+        Finding::of(&caught(detection("cloudtrail-trail-stopped"), &record).expect("caught"))
+    }
+
+    fn entry() -> Entry {
+        Entry::new(&finding(1, Some("AccessDenied")), &Settings::default(), Time(100))
+    }
+
+    fn sent(mut entry: Entry) -> Entry {
+        entry.sent = entry.due.take().expect("owed");
+        entry.due_since = None;
+        entry
+    }
+
+    #[test]
+    fn a_severe_finding_is_owed_once_and_again_when_it_gets_worse() {
+        let settings = Settings::default();
+        let mut entry = sent(entry());
+        assert!(entry.absorb(&finding(2, Some("AccessDenied")), &settings, Time(200)).changed);
+        assert_eq!(entry.due, None, "one more of the same is no news");
+        for minute in 3..12 {
+            entry.absorb(&finding(minute, Some("AccessDenied")), &settings, Time(300));
+        }
+        assert!(entry.due.is_some() && entry.due_since == Some(Time(300)), "ten of them are");
+        let mut entry = sent(entry);
+        entry.absorb(&finding(12, None), &settings, Time(400));
+        assert!(entry.due.is_some(), "and so is success");
+    }
+
+    #[test]
+    fn a_repeated_record_changes_nothing() {
+        let mut entry = entry();
+        let before = entry.clone();
+        let same = finding(1, Some("AccessDenied"));
+        assert_eq!(entry.absorb(&same, &Settings::default(), Time(500)), Change::default());
+        assert_eq!(entry, before);
+    }
+
+    #[test]
+    fn a_closed_finding_opens_again_when_it_happens_again() {
+        let mut entry = entry();
+        (entry.status, entry.resolution) = (Status::Closed, Some(Resolution::Expected));
+        let change = entry.absorb(&finding(2, None), &Settings::default(), Time(500));
+        assert!(change.reopened);
+        assert_eq!((entry.status, entry.resolution), (Status::New, None));
+    }
+
+    #[test]
+    fn under_observation_nothing_is_owed() {
+        let settings = Settings { alerts: Alerts::Observe, ..Settings::default() };
+        assert_eq!(Entry::new(&finding(1, None), &settings, Time(1)).due, None);
+        let quiet = Settings { minimum_alert_severity: Severity::Critical, ..Settings::default() };
+        assert!(Entry::new(&finding(1, None), &quiet, Time(1)).due.is_some());
+    }
+
+    #[test]
+    fn a_thread_is_told_again_only_for_news() {
+        let first = finding(1, Some("AccessDenied"));
+        let told = Thread::told(None, &first, Time(1000));
+        let mut next = first.clone();
+        next.finding_id = "another window".to_owned();
+        assert!(Thread::is_news(None, &first, Time(1000)));
+        assert!(Thread::is_news(Some(&told), &first, Time(1000)), "its own finding may rise");
+        assert!(!Thread::is_news(Some(&told), &next, Time(2000)));
+        assert!(Thread::is_news(Some(&told), &next, Time(1000 + QUIET_SECONDS)), "a day later");
+        assert!(Thread::is_news(Some(&Thread { closed: true, ..told.clone() }), &next, Time(2000)), "closed since");
+        let done = Finding { outcome: Outcome::Success, ..next.clone() };
+        assert!(Thread::is_news(Some(&told), &done, Time(2000)), "carried out now");
+        let lower = Thread { severity: Severity::High, ..told };
+        assert!(Thread::is_news(Some(&lower), &next, Time(2000)), "worse now");
+    }
+
+    #[test]
+    fn exposure_is_told_at_once_however_mild() {
+        let mild = Finding { severity: Severity::Medium, ..finding(1, None) };
+        assert!(!is_immediate(&mild, &Settings::default()));
+        let open = Finding { category: Category::NetworkExposure, ..mild };
+        assert!(is_immediate(&open, &Settings::default()));
+    }
+}

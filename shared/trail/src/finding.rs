@@ -449,3 +449,87 @@ fn cut(text: &str) -> String {
         None => text.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{caught, detection, record};
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    /// A finding of one record; `n` and the flags vary everything that a merge looks at.
+    fn finding(n: usize, denied: bool, agent: u8) -> Finding {
+        let more = json!({
+            "eventTime": format!("2026-11-20T03:{:02}:{:02}Z", n / 60 % 60, n % 60),
+            "eventID": format!("00000000-0000-4000-8000-{n:012}"),
+            "sourceIPAddress": format!("203.0.113.{}", n % 40),
+            "userAgent": format!("agent {agent}"),
+            "requestParameters": {"name": "org-trail"},
+            "errorCode": denied.then_some("AccessDenied"),
+        });
+        let record = record("cloudtrail.amazonaws.com", "StopLogging", more);
+        Finding::of(&caught(detection("cloudtrail-trail-stopped"), &record).expect("caught"))
+    }
+
+    fn merged(findings: &[Finding]) -> Finding {
+        let mut all = findings[0].clone();
+        findings[1..].iter().for_each(|finding| all.merge(finding));
+        all
+    }
+
+    proptest! {
+        #[test]
+        fn a_merge_does_not_depend_on_order_repetition_or_grouping(
+            parts in prop::collection::vec((0_usize..900, any::<bool>(), 0_u8..3), 1..40),
+            split in any::<prop::sample::Index>(),
+            swap in any::<prop::sample::Index>(),
+        ) {
+            let findings: Vec<Finding> = parts.iter().map(|(n, denied, agent)| finding(*n, *denied, *agent)).collect();
+            let whole = merged(&findings);
+            let mut shuffled = findings.clone();
+            shuffled.rotate_left(swap.index(findings.len()));
+            shuffled.reverse();
+            shuffled.extend(findings.iter().cloned());
+            prop_assert_eq!(&merged(&shuffled), &whole);
+            let (left, right) = findings.split_at(split.index(findings.len()));
+            if !left.is_empty() {
+                prop_assert_eq!(&merged(&[merged(right), merged(left)]), &whole);
+            }
+        }
+    }
+
+    #[test]
+    fn a_full_finding_is_the_same_whatever_came_first() {
+        let findings: Vec<Finding> = (0..400).map(|n| finding(n, false, 0)).collect();
+        let forward = merged(&findings);
+        let backward = merged(&findings.iter().rev().cloned().collect::<Vec<_>>());
+        assert!(forward.saturated && forward.event_count() == EVENT_IDS_CAP);
+        assert_eq!(forward, backward);
+        assert_eq!(merged(&[forward.clone(), findings[399].clone()]), forward, "repeated beyond the cap");
+        assert_eq!(forward.facts.source_ips.len(), FACTS_CAP);
+    }
+
+    #[test]
+    fn windows_and_keys_tell_findings_apart() {
+        let in_three = finding(0, false, 0);
+        let in_four = {
+            let mut later = finding(0, false, 0);
+            later.finding_id = finding_id(
+                detection("cloudtrail-trail-stopped"),
+                &later.account,
+                &later.key,
+                Time(later.first_seen.0 + 3600),
+            );
+            later
+        };
+        assert_eq!(finding(59 * 60, false, 0).finding_id, in_three.finding_id);
+        assert_ne!(in_four.finding_id, in_three.finding_id);
+        assert_eq!(in_four.thread_id(), in_three.thread_id());
+    }
+
+    #[test]
+    fn labels_bring_all_facts_through_a_bucket() {
+        let facts = finding(7, true, 1).facts;
+        assert_eq!(Facts::from_labels(&facts.clone().to_labels()), facts);
+    }
+}

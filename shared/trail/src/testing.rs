@@ -46,6 +46,11 @@ pub(crate) fn record(source: &str, name: &str, more: Value) -> Value {
     record
 }
 
+/// A detection of the set.
+pub(crate) fn detection(id: &str) -> &'static Detection {
+    crate::detections::find(id).expect("a detection of the set")
+}
+
 /// What one detection says of a record, through the engine.
 pub(crate) fn caught(detection: &'static Detection, record: &Value) -> Option<Match> {
     caught_with(Settings::default(), detection, record)

@@ -42,6 +42,13 @@ pub struct Message {
     pub attributes: Vec<(&'static str, String)>,
 }
 
+impl Message {
+    /// For SNS with `MessageStructure=json`: text for people, JSON for everything else.
+    pub fn structured(&self) -> String {
+        json!({"default": self.json.to_string(), "email": self.text, "sms": self.subject}).to_string()
+    }
+}
+
 /// What else is known when an alert is sent.
 #[derive(Debug, Clone, Default)]
 pub struct Related {
@@ -611,5 +618,117 @@ fn cap(text: &str) -> String {
     match text.char_indices().take_while(|(at, _)| *at < BODY_CAP).last() {
         Some((at, _)) if text.len() > BODY_CAP => format!("{}\n... cut\n", &text[..at]),
         _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{caught_with, detection, record};
+
+    fn settings() -> Settings {
+        Settings::from_toml(
+            "[accounts.111122223333]\nname = 'prod-payments'\nenvironment = 'production'\nowner = 'team-pay'",
+        )
+        .expect("good settings")
+    }
+
+    fn entry(more: Value) -> Entry {
+        let record = record("cloudtrail.amazonaws.com", "StopLogging", more);
+        let found = caught_with(settings(), detection("cloudtrail-trail-stopped"), &record).expect("caught");
+        Entry::new(&Finding::of(&found), &settings(), Time(0))
+    }
+
+    fn denied() -> Entry {
+        entry(json!({
+            "errorCode": "AccessDenied",
+            "errorMessage": "User: arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_Ops/alice@example.com is not \
+                authorized to perform: cloudtrail:StopLogging on resource: \
+                arn:aws:cloudtrail:eu-west-1:111122223333:trail/org-trail with an explicit deny in a service control policy",
+            "userIdentity": {
+                "type": "AssumedRole", "principalId": "AROAEXAMPLE:alice@example.com",
+                "arn": "arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_Ops/alice@example.com",
+                "accountId": "111122223333", "accessKeyId": "ASIAEXAMPLE7Q2M",
+                "sessionContext": {"sessionIssuer": {"type": "Role", "userName": "AWSReservedSSO_Ops"}}
+            },
+        }))
+    }
+
+    #[test]
+    fn an_alert_says_what_a_person_needs_at_three_in_the_morning() {
+        let told = message(&denied(), &settings(), &Related::default());
+        assert_eq!(told.subject, "[CRITICAL] prod-payments: alice@example.com tried to stop trail org-trail (denied)");
+        for (head, said) in [
+            ("WHO", "alice@example.com, role AWSReservedSSO_Ops, key ASIAEXAMPLE7Q2M; MFA unknown (Identity Center"),
+            ("DID", "StopLogging: stop trail org-trail. AWS refused (explicit deny in a service control policy)"),
+            (
+                "WHERE",
+                "prod-payments 111122223333 (production, owner team-pay), eu-west-1, from 203.0.113.7, aws-cli/2.17",
+            ),
+            ("WHEN", "2026-11-20 03:02:11 UTC"),
+            ("WHY", "Who stops a trail"),
+            ("CHECK", "1 "),
+            ("NEXT", "qtrail findings ack "),
+        ] {
+            let line = told.text.lines().find(|line| line.starts_with(head)).unwrap_or_default();
+            assert!(line.contains(said), "{head}: {line}");
+        }
+    }
+
+    #[test]
+    fn the_sentence_of_an_attempt_and_of_a_deed() {
+        assert!(
+            finding_line(&denied().finding, &settings()).contains("CRITICAL denied  prod-payments/eu-west-1 alice")
+        );
+        let done = entry(json!({"requestParameters": {"name": "org-trail"}}));
+        assert!(
+            finding_line(&done.finding, &settings()).contains("alice stopped trail org-trail, from 203.0.113.7  x1")
+        );
+    }
+
+    #[test]
+    fn what_an_attacker_writes_can_neither_act_nor_hide() {
+        let evil = "trail\u{202e}\u{200b}\r\nSubject: x <!channel> *b* [a](https://evil.example/x) www.evil.example evil.example/y";
+        let entry = entry(json!({"requestParameters": {"name": evil}, "userAgent": evil}));
+        let told = message(&entry, &settings(), &Related::default());
+        let chat = told.chat.to_string();
+        for text in [&told.text, &told.subject, &chat] {
+            assert!(!text.contains('\u{202e}') && !text.contains('\u{200b}') && !text.contains("https://"), "{text}");
+            assert!(!text.contains("www.evil") && !text.contains("evil.example/"), "{text}");
+        }
+        assert!(!chat.contains("<!channel>") && !chat.contains("*b*"), "{chat}");
+        assert_eq!(told.text.lines().filter(|line| line.starts_with("Subject")).count(), 0);
+    }
+
+    #[test]
+    fn subjects_are_what_sns_takes() {
+        for name in ["é".repeat(300), "x".repeat(300), "\n\t".repeat(9), String::new()] {
+            let entry = entry(json!({"requestParameters": {"name": name}}));
+            let subject = message(&entry, &settings(), &Related::default()).subject;
+            assert!(subject.len() < 100 && subject.chars().all(|c| c == ' ' || c.is_ascii_graphic()), "{subject}");
+        }
+    }
+
+    #[test]
+    fn the_largest_finding_fits_into_a_message() {
+        let mut entry = denied();
+        let long: BTreeSet<String> = (0..32).map(|n| format!("{n}{}", "ü".repeat(510))).collect();
+        entry.finding.event_ids = (0..256).map(|n| format!("{n:036}")).collect();
+        entry.finding.facts.resources.clone_from(&long);
+        entry.finding.facts.actors = long;
+        let told = message(&entry, &settings(), &Related::default());
+        assert!(told.structured().len() < 200 * 1024, "{}", told.structured().len());
+        assert!(told.chat.to_string().len() < 256 * 1024);
+        let storm = Storm { findings: vec![entry.finding; 1000] }.message(&settings());
+        assert!(storm.structured().len() < 200 * 1024, "{}", storm.structured().len());
+    }
+
+    #[test]
+    fn plain_names_stay_readable() {
+        for plain in
+            ["alice@example.com", "aws-cli/2.17", "arn:aws:iam::1:role/a.b/c", "203.0.113.7", "10.0.0.0/8", "tcp/22"]
+        {
+            assert_eq!(clean(plain), plain);
+        }
     }
 }
