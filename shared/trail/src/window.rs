@@ -267,7 +267,9 @@ impl<'b> Timeline<'b> {
         timeline.successes.sort_unstable();
         timeline.values.sort_unstable();
         if !timeline.successes.is_empty() {
-            timeline.values.iter().for_each(|(time, value)| timeline.failed.entry(*value).or_default().push(*time));
+            for (time, value) in &timeline.values {
+                timeline.failed.entry(*value).or_default().push(*time);
+            }
         }
         timeline
     }
@@ -385,7 +387,9 @@ mod tests {
 
     fn buckets(seen: &[Seen]) -> BTreeMap<i64, Bucket> {
         let mut buckets = BTreeMap::new();
-        seen.iter().for_each(|one| put(&mut buckets, *one));
+        for one in seen {
+            put(&mut buckets, *one);
+        }
         buckets
     }
 
@@ -569,7 +573,9 @@ mod tests {
             (seen, shuffled) in records().prop_flat_map(|seen| (Just(seen.clone()), Just(seen).prop_shuffle())),
         ) {
             let mut again = buckets(&shuffled);
-            shuffled.iter().for_each(|one| put(&mut again, *one));
+            for one in &shuffled {
+                put(&mut again, *one);
+            }
             prop_assert_eq!(&again, &buckets(&seen));
             prop_assert_eq!(threshold.judge(&again), threshold.judge(&buckets(&seen)));
         }
