@@ -615,3 +615,425 @@ fn sign_in_token(case: &Case<'_>) -> Option<Catch> {
     let deed = Deed::new("get", "got", "a token to sign in to the console");
     Some(Catch::new(deed).severity(severity).key(case.actor.key()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Finding;
+    use crate::testing::{ACCOUNT, caught, findings, record, repeated};
+    use serde_json::{Value, json};
+
+    const OTHER_ACCOUNT: &str = "444455556666";
+
+    fn console(user: &str, result: &str) -> Value {
+        let mut record = record(SIGN_IN, "ConsoleLogin", json!({"eventType": "AwsConsoleSignIn"}));
+        record["userIdentity"] = json!({"type": "IAMUser", "userName": user, "accountId": ACCOUNT, "accessKeyId": ""});
+        record["responseElements"] = json!({"ConsoleLogin": result});
+        record["additionalEventData"] = json!({"MFAUsed": "No", "MobileVersion": "No"});
+        record["eventID"] = json!(format!("{user}-{result}"));
+        record
+    }
+
+    fn at(mut record: Value, clock: &str) -> Value {
+        record["eventTime"] = json!(format!("2026-11-20T{clock}Z"));
+        record["eventID"] = json!(format!("{clock}-{}", record["eventID"]));
+        record
+    }
+
+    fn from(mut record: Value, address: &str) -> Value {
+        record["sourceIPAddress"] = json!(address);
+        record
+    }
+
+    fn short(found: &[Finding]) -> Vec<(Severity, Outcome, &str)> {
+        found.iter().map(|finding| (finding.severity, finding.outcome, finding.key.as_str())).collect()
+    }
+
+    const HIGH: (Severity, Outcome) = (Severity::High, Outcome::Failed);
+
+    #[test]
+    fn five_failures_of_a_user_in_a_quarter_of_an_hour() {
+        let failed = console("alice", "Failure");
+        assert!(findings(&USER_BRUTE_FORCE, &repeated(&failed, 4, 60)).is_empty());
+        assert!(findings(&USER_BRUTE_FORCE, &repeated(&failed, 8, 240)).is_empty(), "slow as a forgetful person");
+        let found = findings(&USER_BRUTE_FORCE, &repeated(&failed, 5, 60));
+        assert_eq!(short(&found), [(HIGH.0, HIGH.1, "alice")]);
+        assert_eq!(found[0].event_count(), 5);
+        assert!(found[0].facts.actors.contains("alice") && found[0].facts.source_ips.contains("203.0.113.7"));
+        let copies = vec![failed; 9];
+        assert!(findings(&USER_BRUTE_FORCE, &copies).is_empty(), "one record delivered nine times");
+    }
+
+    #[test]
+    fn a_users_failures_add_up_over_addresses_and_regions() {
+        let mut failed = repeated(&console("alice", "Failure"), 5, 60);
+        for (i, record) in failed.iter_mut().enumerate() {
+            record["sourceIPAddress"] = json!(format!("198.51.100.{i}"));
+            record["awsRegion"] = json!(["us-east-1", "eu-north-1"][i % 2]);
+        }
+        assert_eq!(short(&findings(&USER_BRUTE_FORCE, &failed)), [(HIGH.0, HIGH.1, "alice")]);
+        for (i, record) in failed.iter_mut().enumerate() {
+            record["recipientAccountId"] = json!([ACCOUNT, OTHER_ACCOUNT][i % 2]);
+        }
+        assert!(findings(&USER_BRUTE_FORCE, &failed).is_empty(), "two alices of two accounts");
+    }
+
+    #[test]
+    fn unknown_users_count_as_one_whatever_the_message() {
+        let mut unknown = console(UNKNOWN_USER, "Failure");
+        unknown["errorMessage"] = json!("No username found in supplied account");
+        let found = findings(&USER_BRUTE_FORCE, &repeated(&unknown, 5, 60));
+        assert_eq!(short(&found), [(HIGH.0, HIGH.1, UNKNOWN_USER)]);
+        unknown["responseElements"] = Value::Null;
+        assert_eq!(findings(&USER_BRUTE_FORCE, &repeated(&unknown, 5, 60)).len(), 1, "the message alone says it");
+    }
+
+    #[test]
+    fn a_success_after_an_attack_is_critical_and_after_a_few_failures_a_note() {
+        let with = |count: usize, user: &str, clock: &str| {
+            let mut records = repeated(&console("alice", "Failure"), count, 60);
+            records.insert(0, at(console(user, "Success"), clock));
+            findings(&USER_BRUTE_FORCE, &records).first().map(|finding| finding.severity)
+        };
+        assert_eq!(with(5, "alice", "03:30:00"), Some(Severity::Critical));
+        assert_eq!(with(5, "alice", "05:30:00"), Some(Severity::High), "too late");
+        assert_eq!(with(5, "alice", "02:30:00"), Some(Severity::High), "before");
+        assert_eq!(with(5, "bob", "03:30:00"), Some(Severity::High), "somebody else");
+        assert_eq!(with(3, "alice", "03:30:00"), Some(Severity::Informational));
+        assert_eq!(with(2, "alice", "03:30:00"), None);
+    }
+
+    #[test]
+    fn a_check_for_mfa_is_no_sign_in() {
+        let step = record(SIGN_IN, "CheckMfa", json!({"responseElements": {"CheckMfa": "Success"}}));
+        assert!(ALL.iter().all(|detection| caught(detection, &step).is_none()));
+    }
+
+    #[test]
+    fn ten_failures_from_an_address_over_users() {
+        let users: Vec<Value> =
+            (0..10).map(|i| at(console(["a", "b"][i % 2], "Failure"), &format!("03:0{i}:00"))).collect();
+        let found = findings(&ADDRESS_BRUTE_FORCE, &users);
+        assert_eq!(short(&found), [(HIGH.0, HIGH.1, "203.0.113.7")]);
+        let success = |user| {
+            let mut all = users.clone();
+            all.push(at(console(user, "Success"), "03:20:00"));
+            findings(&ADDRESS_BRUTE_FORCE, &all)[0].severity
+        };
+        assert_eq!(success("b"), Severity::Critical);
+        assert_eq!(success("c"), Severity::High, "a colleague behind the same address");
+    }
+
+    #[test]
+    fn an_offices_morning_is_quiet() {
+        let mut records = Vec::new();
+        for (i, user) in ["a", "b", "c", "d"].iter().enumerate() {
+            records.push(at(console(user, "Failure"), &format!("08:0{i}:00")));
+            records.push(at(console(user, "Success"), &format!("08:0{i}:30")));
+        }
+        for detection in ALL.iter().filter(|detection| detection.threshold.is_some()) {
+            assert!(findings(detection, &records).is_empty(), "{}", detection.id);
+        }
+    }
+
+    #[test]
+    fn a_spray_is_many_users_each_perhaps_once() {
+        let spray: Vec<Value> = ["a", "b", "c", "d", UNKNOWN_USER]
+            .iter()
+            .enumerate()
+            .map(|(i, user)| at(console(user, "Failure"), &format!("03:{i}9:00")))
+            .collect();
+        assert_eq!(short(&findings(&USER_SPRAY, &spray)), [(HIGH.0, HIGH.1, "203.0.113.7")]);
+        assert!(findings(&USER_SPRAY, &spray[..4]).is_empty());
+        assert!(findings(&USER_SPRAY, &repeated(&spray[4], 9, 60)).is_empty(), "unknown users are one");
+        let mut hit = spray.clone();
+        hit.push(at(console("b", "Success"), "03:55:00"));
+        assert_eq!(findings(&USER_SPRAY, &hit)[0].severity, Severity::Critical);
+    }
+
+    #[test]
+    fn a_spray_over_accounts_is_one_finding_of_all_accounts() {
+        let mut failed = repeated(&console("admin", "Failure"), 5, 60);
+        assert!(findings(&ACCOUNT_SPRAY, &failed).is_empty(), "one account");
+        failed[4]["recipientAccountId"] = json!(OTHER_ACCOUNT);
+        let found = findings(&ACCOUNT_SPRAY, &failed);
+        assert_eq!((short(&found), found[0].account.as_str()), (vec![(HIGH.0, HIGH.1, "203.0.113.7")], "*"));
+        assert_eq!(found[0].facts.accounts.len(), 2);
+    }
+
+    #[test]
+    fn addresses_are_counted_as_their_holders_have_them() {
+        let key =
+            |address| caught(&ADDRESS_BRUTE_FORCE, &from(console("a", "Failure"), address)).map(|found| found.key);
+        assert_eq!(key("2001:db8:1:2:aaaa::1").as_deref(), Some("2001:db8:1:2::/64"));
+        assert_eq!(key("2001:db8:1:2:bbbb::9"), key("2001:db8:1:2::"));
+        assert_eq!(key("::ffff:203.0.113.7").as_deref(), Some("203.0.113.7"));
+        assert_eq!(key("AWS Internal"), None);
+        assert_eq!(key(""), None);
+    }
+
+    #[test]
+    fn a_wrong_second_factor_after_the_right_password() {
+        let mut wrong = console("alice", "Failure");
+        assert!(caught(&MFA_FAILED, &wrong).is_none(), "a wrong password");
+        wrong["additionalEventData"]["MFAUsed"] = json!("Yes");
+        assert!(findings(&MFA_FAILED, &repeated(&wrong, 1, 60)).is_empty());
+        assert_eq!(findings(&MFA_FAILED, &repeated(&wrong, 2, 60))[0].severity, Severity::Medium);
+        assert_eq!(findings(&MFA_FAILED, &repeated(&wrong, 5, 60))[0].severity, Severity::High);
+        wrong["responseElements"]["ConsoleLogin"] = json!("Success");
+        assert!(caught(&MFA_FAILED, &wrong).is_none());
+    }
+
+    /// A record of an Identity Center sign-in, of before or after user names left the identity.
+    fn identity_center(name: &str, result: &str, credential: &str, old: bool) -> Value {
+        let mut record = record(SIGN_IN, name, json!({"eventType": "AwsServiceEvent"}));
+        record["userIdentity"] = if old {
+            json!({"type": "Unknown", "principalId": ACCOUNT, "arn": "", "accountId": ACCOUNT, "userName": "bob"})
+        } else {
+            json!({"type": "IdentityCenterUser", "accountId": ACCOUNT, "onBehalfOf": {"userId": "u-1"}})
+        };
+        record["serviceEventDetails"] = json!({name: result});
+        record["additionalEventData"] = json!({"AuthWorkflowID": "w", "CredentialType": credential});
+        record
+    }
+
+    #[test]
+    fn identity_center_says_so_in_service_event_details() {
+        for (old, key) in [(true, "identity-center:bob"), (false, "identity-center:u-1")] {
+            let failed = identity_center("CredentialVerification", "Failure", "PASSWORD", old);
+            let mut records = repeated(&failed, 5, 60);
+            assert_eq!(short(&findings(&USER_BRUTE_FORCE, &records)), [(HIGH.0, HIGH.1, key)]);
+            // The right password is a step; the user is in when `UserAuthentication` says so.
+            let step = identity_center("CredentialVerification", "Success", "PASSWORD", old);
+            records.push(at(step, "03:10:00"));
+            assert_eq!(findings(&USER_BRUTE_FORCE, &records)[0].severity, Severity::High);
+            records.push(at(identity_center("UserAuthentication", "Success", "PASSWORD,TOTP", old), "03:10:05"));
+            assert_eq!(findings(&USER_BRUTE_FORCE, &records)[0].severity, Severity::Critical);
+        }
+        let wrong = identity_center("CredentialVerification", "Failure", "TOTP", false);
+        assert_eq!(findings(&MFA_FAILED, &repeated(&wrong, 2, 60)).len(), 1);
+        let password = identity_center("CredentialVerification", "Failure", "PASSWORD", false);
+        assert!(findings(&MFA_FAILED, &repeated(&password, 2, 60)).is_empty());
+    }
+
+    fn refused_role(name: &str, number: usize) -> Value {
+        let message = format!(
+            "User: arn:aws:iam::111122223333:user/alice is not authorized to perform: sts:{name} on resource: \
+             arn:aws:iam::111122223333:role/r{number}"
+        );
+        let mut record = record(STS, name, json!({"errorCode": "AccessDenied", "errorMessage": message}));
+        record["eventID"] = json!(format!("role-{number}"));
+        record
+    }
+
+    #[test]
+    fn many_roles_tried_are_an_attack_and_one_role_a_mistake() {
+        let many: Vec<Value> = (0..10).map(|i| at(refused_role("AssumeRole", i % 5), &format!("03:0{i}:00"))).collect();
+        let found = findings(&ROLE_PROBING, &many);
+        assert_eq!((found[0].severity, found[0].outcome), (Severity::High, Outcome::Denied));
+        assert_eq!(found[0].facts.resources.len(), 5);
+        assert!(findings(&ROLE_PROBING, &repeated(&refused_role("AssumeRole", 1), 50, 10)).is_empty());
+        let mut service = many.clone();
+        for record in &mut service {
+            record["userIdentity"] = json!({"type": "AWSService", "invokedBy": "config.amazonaws.com"});
+        }
+        assert!(findings(&ROLE_PROBING, &service).is_empty());
+        let mut switch = record(SIGN_IN, "SwitchRole", json!({"responseElements": {"SwitchRole": "Failure"}}));
+        assert!(caught(&ROLE_PROBING, &switch).is_some());
+        switch["responseElements"]["SwitchRole"] = json!("Success");
+        assert!(caught(&ROLE_PROBING, &switch).is_none());
+    }
+
+    #[test]
+    fn refused_tokens_are_counted_by_address() {
+        let token = |i: usize| {
+            let mut record = refused_role("AssumeRoleWithWebIdentity", i);
+            record["userIdentity"] = json!({"type": "WebIdentityUser", "principalId": format!("p{i}")});
+            at(record, &format!("03:0{i}:00"))
+        };
+        let same = repeated(&token(1), 10, 60);
+        assert_eq!(findings(&FEDERATED_FAILED, &same)[0].severity, Severity::Medium);
+        let many: Vec<Value> = (0..10).map(token).collect();
+        let found = findings(&FEDERATED_FAILED, &many);
+        assert_eq!((found[0].severity, found[0].key.as_str()), (Severity::High, "203.0.113.7"));
+    }
+
+    fn refusal(source: &str, name: &str, i: usize) -> Value {
+        let code = ["AccessDenied", "Client.UnauthorizedOperation", "AccessDeniedException"][i % 3];
+        let mut record = record(source, name, json!({"errorCode": code}));
+        record["eventID"] = json!(format!("{name}-{i}"));
+        at(record, &format!("03:0{}:{:02}", i / 60, i % 60))
+    }
+
+    fn refusals(count: usize, actions: usize) -> Vec<Value> {
+        (0..count).map(|i| refusal("ec2.amazonaws.com", &format!("Describe{}", i % actions), i)).collect()
+    }
+
+    #[test]
+    fn many_refusals_at_different_calls() {
+        let found = findings(&REFUSED_CALLS, &refusals(20, 5));
+        assert_eq!(short(&found), [(Severity::Medium, Outcome::Denied, "arn:aws:iam::111122223333:user/alice")]);
+        assert_eq!(findings(&REFUSED_CALLS, &refusals(100, 20))[0].severity, Severity::High);
+        assert!(findings(&REFUSED_CALLS, &refusals(19, 5)).is_empty());
+        assert!(findings(&REFUSED_CALLS, &refusals(300, 4)).is_empty(), "a job that lacks a permission");
+    }
+
+    #[test]
+    fn refusals_that_mean_nothing_are_not_counted() {
+        let quiet = |record: Value| assert!(caught(&REFUSED_CALLS, &record).is_none(), "{record}");
+        quiet(from(refusal("s3.amazonaws.com", "HeadBucket", 0), "delivery.logs.amazonaws.com"));
+        let mut service = refusal("s3.amazonaws.com", "GetBucketAcl", 0);
+        service["userIdentity"] = json!({"type": "AWSService", "invokedBy": "config.amazonaws.com"});
+        quiet(service);
+        let mut page = refusal("ce.amazonaws.com", "GetCostForecast", 0);
+        page["sessionCredentialFromConsole"] = json!("true");
+        page["readOnly"] = json!(true);
+        quiet(page.clone());
+        page["readOnly"] = json!(false);
+        assert!(caught(&REFUSED_CALLS, &page).is_some(), "a change is no page");
+        page["readOnly"] = json!(true);
+        page["sessionCredentialFromConsole"] = Value::Null;
+        page["userAgent"] = json!("Mozilla/5.0");
+        assert!(caught(&REFUSED_CALLS, &page).is_some(), "whoever calls writes the user agent");
+    }
+
+    #[test]
+    fn three_different_refused_iam_changes() {
+        let of = |names: &[&str]| {
+            let records: Vec<Value> =
+                names.iter().enumerate().map(|(i, name)| refusal("iam.amazonaws.com", name, i)).collect();
+            findings(&REFUSED_IAM_CHANGES, &records).first().map(|finding| (finding.severity, finding.category))
+        };
+        let high = Some((Severity::High, Category::IamChange));
+        assert_eq!(of(&["AttachUserPolicy", "PutUserPolicy", "CreateAccessKey"]), high);
+        assert_eq!(of(&["AttachUserPolicy", "PutUserPolicy", "PutUserPolicy"]), None);
+        assert_eq!(of(&["AttachUserPolicy", "PutUserPolicy", "GenerateCredentialReport"]), None);
+        let mut reads = ["GetUser", "ListRoles", "GetPolicy"].map(|name| refusal("iam.amazonaws.com", name, 0));
+        for read in &mut reads {
+            read["readOnly"] = json!(true);
+        }
+        assert!(findings(&REFUSED_IAM_CHANGES, &reads).is_empty());
+    }
+
+    #[test]
+    fn several_refused_secrets() {
+        let secret = |i: usize, name: usize| {
+            let mut record = refusal("secretsmanager.amazonaws.com", "GetSecretValue", i);
+            record["requestParameters"] = json!({"secretId": format!("s{name}")});
+            record
+        };
+        let of = |names: usize| {
+            findings(&REFUSED_CREDENTIALS, &(0..6).map(|i| secret(i, i % names)).collect::<Vec<_>>()).len()
+        };
+        assert_eq!((of(3), of(1)), (1, 0));
+        let mut allowed = secret(0, 0);
+        allowed["errorCode"] = Value::Null;
+        assert!(caught(&REFUSED_CREDENTIALS, &allowed).is_none());
+    }
+
+    #[test]
+    fn principals_probed_by_policies() {
+        let probe = |i: usize, name: usize| {
+            let message = format!("Invalid principal in policy: \"AWS\":\"arn:aws:iam::444455556666:role/r{name}\"");
+            let more = json!({"errorCode": "MalformedPolicyDocumentException", "errorMessage": message});
+            let mut record = record("iam.amazonaws.com", "UpdateAssumeRolePolicy", more);
+            record["eventID"] = json!(format!("probe-{i}"));
+            record
+        };
+        let of = |names: usize| findings(&PRINCIPAL_PROBING, &(0..20).map(|i| probe(i, i % names)).collect::<Vec<_>>());
+        assert_eq!(of(10)[0].severity, Severity::High);
+        assert!(of(1).is_empty(), "a deployment that waits for its role");
+        let mut syntax = probe(0, 0);
+        syntax["errorMessage"] = json!("Syntax errors in policy.");
+        assert!(caught(&PRINCIPAL_PROBING, &syntax).is_none());
+        let bucket = json!({
+            "errorCode": "MalformedPolicy",
+            "errorMessage": "Invalid principal in policy",
+            "requestParameters": {"bucketPolicy": {"Statement": []}}
+        });
+        assert!(caught(&PRINCIPAL_PROBING, &record("s3.amazonaws.com", "PutBucketPolicy", bucket)).is_some());
+    }
+
+    #[test]
+    fn a_password_alone_opens_the_console() {
+        let mut alice = console("alice", "Success");
+        let found = caught(&NO_MFA, &alice).expect("caught");
+        assert_eq!(
+            (found.lead.severity, found.lead.deed.object.as_str()),
+            (Severity::High, "to the console without MFA")
+        );
+        alice["additionalEventData"] = json!({});
+        assert_eq!(caught(&NO_MFA, &alice).expect("caught").lead.deed.object, "to the console, MFA not recorded");
+        alice["additionalEventData"]["MFAUsed"] = json!("YES");
+        assert!(caught(&NO_MFA, &alice).is_none());
+        assert!(caught(&NO_MFA, &console("alice", "Failure")).is_none());
+        for (kind, more) in [("AssumedRole", json!({})), ("IAMUser", json!({"SamlProviderArn": "arn:aws:iam::1:saml"}))]
+        {
+            let mut federated = console("alice", "Success");
+            federated["userIdentity"]["type"] = json!(kind);
+            federated["additionalEventData"] = more;
+            assert!(caught(&NO_MFA, &federated).is_none(), "{kind}");
+        }
+    }
+
+    fn session(kind: &str, arn: &str, name: &str, agent: &str) -> Value {
+        let mut record = record(SIGN_IN, name, json!({"userAgent": agent, "responseElements": {name: "Success"}}));
+        record["userIdentity"] = json!({"type": kind, "arn": arn, "accountId": ACCOUNT, "principalId": "p"});
+        record
+    }
+
+    #[test]
+    fn a_machine_in_the_console() {
+        let machine = "arn:aws:sts::111122223333:assumed-role/web/i-0123456789abcdef0";
+        for name in ["ConsoleLogin", "GetSigninToken"] {
+            let found = caught(&INSTANCE_SIGN_IN, &session("AssumedRole", machine, name, "curl")).expect("caught");
+            assert_eq!(found.lead.severity, Severity::Critical);
+            assert!(caught(&SIGN_IN_TOKEN, &session("AssumedRole", machine, name, "curl")).is_none(), "said once");
+        }
+        let person = "arn:aws:sts::111122223333:assumed-role/web/i-am-bob";
+        assert!(caught(&INSTANCE_SIGN_IN, &session("AssumedRole", person, "ConsoleLogin", "curl")).is_none());
+    }
+
+    #[test]
+    fn keys_turned_into_a_console_session() {
+        let federated = "arn:aws:sts::111122223333:federated-user/bob";
+        let found = caught(&FEDERATION_TOKEN_SIGN_IN, &session("FederatedUser", federated, "ConsoleLogin", "x"));
+        assert_eq!(found.expect("caught").lead.severity, Severity::Medium);
+        let token = |kind, arn, agent| caught(&SIGN_IN_TOKEN, &session(kind, arn, "GetSigninToken", agent));
+        assert_eq!(token("FederatedUser", federated, "python").expect("caught").lead.severity, Severity::Medium);
+        let role = "arn:aws:sts::111122223333:assumed-role/ops/bob";
+        assert_eq!(token("AssumedRole", role, "Go-http-client").expect("caught").lead.severity, Severity::Low);
+        let portal = "arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_Ops_1/bob";
+        assert!(token("AssumedRole", portal, "Jersey/${project.version} (HttpUrlConnection 11)").is_none());
+        assert!(token("AssumedRole", portal, "curl").is_some());
+    }
+
+    #[test]
+    fn nothing_of_any_shape_makes_a_check_panic() {
+        let shapes =
+            [Value::Null, json!("text"), json!([1, {"a": 2}]), json!({"roleArn": 7, "userName": ["x"]}), json!(true)];
+        let calls = [
+            (SIGN_IN, "ConsoleLogin"),
+            (SIGN_IN, "SwitchRole"),
+            (SIGN_IN, "CredentialVerification"),
+            (STS, "AssumeRole"),
+            (STS, "AssumeRoot"),
+            ("iam.amazonaws.com", "CreateRole"),
+            ("iam.amazonaws.com", "EnableMFADevice"),
+            ("secretsmanager.amazonaws.com", "GetSecretValue"),
+        ];
+        for (source, name) in calls {
+            for field in
+                ["requestParameters", "responseElements", "additionalEventData", "userIdentity", "errorMessage"]
+            {
+                for shape in &shapes {
+                    let record =
+                        record(source, name, json!({field: shape, "errorCode": "AccessDenied", "resources": shape}));
+                    for detection in ALL.iter().chain(super::super::root::ALL) {
+                        let _ = caught(detection, &record);
+                    }
+                }
+            }
+        }
+    }
+}
