@@ -86,6 +86,9 @@ pub struct Entry {
     /// The level that is owed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Level>,
+    /// Since when, by the writer's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_since: Option<Time>,
     /// The versions of the detection set that raised it.
     #[serde(default)]
     pub detection_versions: BTreeSet<String>,
@@ -105,22 +108,23 @@ pub struct Change {
 
 impl Entry {
     /// The first entry of a finding.
-    pub fn new(finding: &Finding, settings: &Settings) -> Self {
+    pub fn new(finding: &Finding, settings: &Settings, now: Time) -> Self {
         let mut entry = Self {
             finding: finding.clone(),
             status: Status::New,
             resolution: None,
             sent: Level::default(),
             due: None,
+            due_since: None,
             detection_versions: BTreeSet::from([crate::detections::VERSION.to_owned()]),
             v: 1,
         };
-        entry.owe(settings);
+        entry.owe(settings, now);
         entry
     }
 
     /// Takes up more of the same finding.
-    pub fn absorb(&mut self, finding: &Finding, settings: &Settings) -> Change {
+    pub fn absorb(&mut self, finding: &Finding, settings: &Settings, now: Time) -> Change {
         let before = self.finding.clone();
         self.finding.merge(finding);
         if self.finding == before {
@@ -132,19 +136,20 @@ impl Entry {
             self.resolution = None;
         }
         self.detection_versions.insert(crate::detections::VERSION.to_owned());
-        self.owe(settings);
+        self.owe(settings, now);
         self.v += 1;
         Change { changed: true, reopened }
     }
 
     /// A level above what was sent and what is owed is owed.
-    fn owe(&mut self, settings: &Settings) {
+    fn owe(&mut self, settings: &Settings, now: Time) {
         let level = Level::of(&self.finding);
         if is_immediate(&self.finding, settings)
             && settings.alerts == Alerts::Send
             && level > self.sent.max(self.due.unwrap_or_default())
         {
             self.due = Some(level);
+            self.due_since = Some(now);
         }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 /// One object in a bucket.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectRef {
-    /// The bucket.
+    /// The bucket; empty where the key is a path.
     pub bucket: String,
     /// The key, decoded.
     pub key: String,
@@ -17,9 +17,12 @@ pub struct ObjectRef {
 }
 
 impl ObjectRef {
-    /// `bucket/key@version`: what stands for the object in findings and logs.
+    /// `bucket/key@version`: what stands for the object in findings and logs. A path where there is no bucket.
     pub fn id(&self) -> String {
         let version = self.version.as_deref().map_or(String::new(), |version| format!("@{version}"));
+        if self.bucket.is_empty() {
+            return self.key.clone();
+        }
         format!("{}/{}{version}", self.bucket, self.key)
     }
 }

@@ -10,6 +10,7 @@ pub mod envelope;
 pub mod finding;
 pub mod ledger;
 pub mod log_file;
+pub mod network;
 pub mod object_key;
 pub mod policy;
 pub mod record;
