@@ -409,7 +409,7 @@ static REFUSED_CREDENTIALS: Detection = Detection {
         Want::Calls("secretsmanager.amazonaws.com", &["GetSecretValue", "BatchGetSecretValue"]),
         Want::Calls("ssm.amazonaws.com", &["GetParameter", "GetParameters", "StartSession", "SendCommand"]),
         Want::Calls("ec2-instance-connect.amazonaws.com", &["SendSSHPublicKey", "SendSerialConsoleSSHPublicKey"]),
-        Want::Calls("ec2.amazonaws.com", &["GetPasswordData"]),
+        Want::Calls("ec2.amazonaws.com", &["GetPasswordData", "DescribeInstanceAttribute"]),
         Want::Calls("redshift.amazonaws.com", &["GetClusterCredentials", "GetClusterCredentialsWithIAM"]),
     ],
     check: refused_credential,
@@ -425,7 +425,9 @@ static REFUSED_CREDENTIALS: Detection = Detection {
 fn refused_credential(case: &Case<'_>) -> Option<Catch> {
     const TARGETS: [&str; 7] =
         ["secretId", "name", "names", "target", "instanceIds", "instanceId", "clusterIdentifier"];
-    if case.outcome != Outcome::Denied || is_noise(case) {
+    // Of an instance's attributes it is the user data that people leave passwords in.
+    let other = case.record.action() == "DescribeInstanceAttribute" && case.record.parameter("attribute") != "userData";
+    if case.outcome != Outcome::Denied || other || is_noise(case) {
         return None;
     }
     let request = case.record.request();

@@ -83,14 +83,19 @@ fn by_service(case: &Case<'_>) -> bool {
 
 /// Whether whoever it is had got in. Anybody on the internet can fail to sign in, or ask for a new password.
 fn is_use(case: &Case<'_>) -> bool {
+    const STEPS: [&str; 5] = [
+        "CheckMfa",
+        "CredentialChallenge",
+        "CredentialVerification",
+        "PasswordRecoveryRequested",
+        "PasswordRecoveryCompleted",
+    ];
     if case.record.source != SIGN_IN {
         return true;
     }
     match case.record.action() {
         "ConsoleLogin" | "UserAuthentication" => case.succeeded(),
-        "CheckMfa" | "CredentialChallenge" | "CredentialVerification" => false,
-        "PasswordRecoveryRequested" | "PasswordRecoveryCompleted" => false,
-        _ => true,
+        action => !STEPS.contains(&action),
     }
 }
 
@@ -283,17 +288,13 @@ static ROOT_PASSWORD_RECOVERY: Detection = Detection {
 };
 
 fn recovered(case: &Case<'_>) -> Option<Catch> {
-    let (deed, severity) = match case.record.action() {
-        "PasswordRecoveryCompleted" => (
-            Deed::new("complete", "completed", "the recovery of root's password"),
-            case.graded(Severity::Critical, Severity::High),
-        ),
-        _ => (
-            Deed::new("ask", "asked", "for the recovery of root's password"),
-            case.graded(Severity::High, Severity::Medium),
-        ),
+    let (verb, past, object, severity) = match case.record.action() {
+        "PasswordRecoveryRequested" => ("ask", "asked", "for", case.graded(Severity::High, Severity::Medium)),
+        "PasswordRecoveryCompleted" => ("complete", "completed", "", case.graded(Severity::Critical, Severity::High)),
+        _ => return None,
     };
-    Some(Catch::new(deed).severity(severity).key(""))
+    let object = format!("{object} the recovery of root's password");
+    Some(Catch::new(Deed::new(verb, past, object.trim_start())).severity(severity).key(""))
 }
 
 /// Somebody asks for a session as a member account's root.
@@ -313,6 +314,7 @@ static ROOT_SESSION_REQUESTED: Detection = Detection {
     ..ROOT_USAGE
 };
 
+#[expect(clippy::unnecessary_wraps, reason = "the form of a check")]
 fn assumed_root(case: &Case<'_>) -> Option<Catch> {
     let target = case.record.parameter("targetPrincipal");
     let task = task(case.record.request());
@@ -402,7 +404,7 @@ fn service_for_root(case: &Case<'_>) -> Option<Catch> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Match;
+    use crate::finding::{Finding, Match};
     use crate::testing::{ACCOUNT, caught, findings, record, repeated};
     use serde_json::json;
 
@@ -459,7 +461,7 @@ mod tests {
         let mut records = repeated(&call, 100, 30);
         records.extend(repeated(&elsewhere, 2, 1));
         let found = findings(&ROOT_USAGE, &records);
-        assert_eq!(found.iter().map(|f| f.event_count()).collect::<Vec<_>>(), [100, 2]);
+        assert_eq!(found.iter().map(Finding::event_count).collect::<Vec<_>>(), [100, 2]);
     }
 
     #[test]
@@ -646,7 +648,7 @@ mod tests {
         assert_eq!(of("PasswordRecoveryCompleted", "Success"), Severity::Critical);
     }
 
-    fn assume_root(policy: Value, more: Value) -> Match {
+    fn assume_root(policy: &Value, more: Value) -> Match {
         let mut record = record("sts.amazonaws.com", "AssumeRoot", more);
         if record["errorCode"].is_null() {
             record["requestParameters"] = json!({"targetPrincipal": "444455556666", "taskPolicyArn": policy});
@@ -658,15 +660,15 @@ mod tests {
     #[test]
     fn a_root_session_is_graded_by_its_task() {
         let arn = |task: &str| format!("arn:aws:iam::aws:policy/root-task/{task}");
-        let audit = assume_root(json!({"arn": arn("IAMAuditRootUserCredentials")}), json!({}));
+        let audit = assume_root(&json!({"arn": arn("IAMAuditRootUserCredentials")}), json!({}));
         assert_eq!(audit.lead.severity, Severity::Medium);
         assert_eq!(audit.issued_key.as_deref(), Some("ASIAEXAMPLEROOT"));
         assert_eq!(sentence(&audit), "alice assumed root of 444455556666 for IAMAuditRootUserCredentials");
-        let unlock = assume_root(json!(arn("S3UnlockBucketPolicy")), json!({}));
+        let unlock = assume_root(&json!(arn("S3UnlockBucketPolicy")), json!({}));
         assert_eq!(unlock.lead.severity, Severity::Critical);
         let lookalike = json!({"arn": "arn:aws:iam::111122223333:policy/root-task/IAMAuditRootUserCredentials"});
-        assert_eq!(assume_root(lookalike, json!({})).lead.severity, Severity::Critical);
-        let denied = assume_root(Value::Null, json!({"errorCode": "AccessDenied"}));
+        assert_eq!(assume_root(&lookalike, json!({})).lead.severity, Severity::Critical);
+        let denied = assume_root(&Value::Null, json!({"errorCode": "AccessDenied"}));
         assert_eq!((denied.lead.severity, denied.issued_key), (Severity::Critical, None));
         assert_eq!(denied.lead.deed.object, "a member account");
     }
