@@ -170,17 +170,12 @@ pub struct Crossing {
 
 impl Threshold {
     /// How far before a record its window may reach, and how far after it a success still counts, in seconds.
+    ///
+    /// What lies within the sum of both, before and after a record, is all that the record can have to do with:
+    /// judged then, whenever a record comes in, findings merge into what judging everything at once gives.
     pub fn reach(&self) -> (i64, i64) {
         let before = self.steps.iter().map(|step| step.seconds).max().unwrap_or(BUCKET_SECONDS);
         (before, self.success.map_or(0, |success| success.within))
-    }
-
-    /// The buckets, first and last, that have to be judged together when a record of this time has come in. Whatever
-    /// the record can change is then changed: judging some buckets now and others later gives what all would give.
-    pub fn surroundings(&self, time: Time) -> (i64, i64) {
-        let (before, after) = self.reach();
-        let reach = before.saturating_add(after);
-        (bucket_of(Time(time.0.saturating_sub(reach))), bucket_of(Time(time.0.saturating_add(reach))))
     }
 
     /// The buckets in which a window was completed. More elements only ever give more, and worse.
@@ -492,8 +487,6 @@ mod tests {
         all.entry(0).or_default().successes.insert(far);
         all.entry(1).or_default().failures.insert(Element { time: i64::MIN, ..far });
         assert_eq!(threshold.judge(&all).len(), 1);
-        threshold.surroundings(Time(i64::MAX));
-        threshold.surroundings(Time(i64::MIN + 299));
     }
 
     /// The same by asking of every failure which others its windows hold.
@@ -607,8 +600,10 @@ mod tests {
             let repeated = late.iter().filter(|_| !seen.is_empty()).map(|index| *index.get(&seen));
             for one in seen.iter().copied().chain(repeated) {
                 put(&mut arrived, one);
-                let (first, last) = threshold.surroundings(Time(one.0));
-                let near = arrived.range(first..=last).map(|(start, bucket)| (*start, bucket.clone())).collect();
+                let (before, after) = threshold.reach();
+                let border = |time| bucket_of(Time(time));
+                let around = border(one.0 - before - after)..=border(one.0 + before + after);
+                let near = arrived.range(around).map(|(start, bucket)| (*start, bucket.clone())).collect();
                 merge(&mut found, &threshold, &near);
             }
             prop_assert_eq!(found, findings(&threshold, &buckets(&seen)));
