@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::detection::{Category, Detection, Severity};
 use crate::finding::Match;
 use crate::time::Time;
-use crate::window::{BUCKET_SECONDS, Step};
+use crate::window::{BUCKET_CAP, DISTINCT_CAP, Step};
 
 /// The settings in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -181,14 +181,20 @@ pub struct Thresholds {
     pub address_accounts: Limit,
     /// Failed root sign-ins of one account, over all addresses.
     pub root_failures: Limit,
+    /// Different accounts in which root sign-ins failed from one address.
+    pub root_accounts: Limit,
     /// Right passwords with wrong second factors, for one user.
     pub mfa_failures: Limit,
     /// Refused calls of one actor.
     pub refused_calls: Limit,
     /// Refused IAM changes of one actor.
     pub refused_iam_changes: Limit,
-    /// Refused or failed attempts to assume roles from one address.
+    /// Attempts of one actor or address to assume roles, refused or failed: of different roles.
     pub role_failures: Limit,
+    /// Failed sign-ins by SAML or web identity from one address, to whichever role.
+    pub federated_failures: Limit,
+    /// Refused attempts of one actor to get at secrets, passwords or sessions on machines: at different ones.
+    pub refused_credentials: Limit,
     /// Principals that were tried in trust policies and do not exist.
     pub probed_principals: Limit,
     /// So many failures and then a success are worth a note, where they are too few for more.
@@ -219,6 +225,14 @@ impl Limit {
     pub fn step(self, severity: Severity) -> Step {
         Step { count: self.count, distinct: self.distinct, seconds: self.minutes * 60, severity }
     }
+
+    /// So many times as many, of so many times as many different ones.
+    #[must_use]
+    pub fn times(self, factor: usize) -> Self {
+        let count = self.count.saturating_mul(factor).min(BUCKET_CAP);
+        let distinct = if self.distinct > 1 { self.distinct.saturating_mul(factor).min(DISTINCT_CAP) } else { 1 };
+        Self { count, distinct, ..self }
+    }
 }
 
 impl Default for Thresholds {
@@ -228,13 +242,16 @@ impl Default for Thresholds {
             user_failures: limit(5, 1, 15),
             address_failures: limit(10, 1, 15),
             address_users: limit(5, 5, 60),
-            address_accounts: limit(2, 2, 60),
+            address_accounts: limit(5, 2, 60),
             root_failures: limit(5, 1, 15),
+            root_accounts: limit(2, 2, 24 * 60),
             mfa_failures: limit(2, 1, 15),
             refused_calls: limit(20, 5, 10),
             refused_iam_changes: limit(3, 3, 10),
             role_failures: limit(10, 5, 10),
-            probed_principals: limit(10, 1, 15),
+            federated_failures: limit(10, 1, 15),
+            refused_credentials: limit(5, 3, 10),
+            probed_principals: limit(10, 5, 15),
             few_failures: 3,
             success_within_minutes: 60,
         }
@@ -357,27 +374,49 @@ impl Expected {
 
 impl Thresholds {
     fn check(&self) -> Result<(), SettingsError> {
-        let limits = [
+        for ((name, limit), (_, usual)) in self.limits().into_iter().zip(Self::default().limits()) {
+            limit.check(usual).map_err(|problem| wrong(format!("thresholds.{name}"), problem))?;
+        }
+        if !(1..=24 * 60).contains(&self.success_within_minutes) {
+            return Err(wrong("thresholds.success_within_minutes".to_owned(), "it is from 1 to 1440"));
+        }
+        Ok(())
+    }
+
+    fn limits(&self) -> [(&'static str, Limit); 13] {
+        [
             ("user_failures", self.user_failures),
             ("address_failures", self.address_failures),
             ("address_users", self.address_users),
             ("address_accounts", self.address_accounts),
             ("root_failures", self.root_failures),
+            ("root_accounts", self.root_accounts),
             ("mfa_failures", self.mfa_failures),
             ("refused_calls", self.refused_calls),
             ("refused_iam_changes", self.refused_iam_changes),
             ("role_failures", self.role_failures),
+            ("federated_failures", self.federated_failures),
+            ("refused_credentials", self.refused_credentials),
             ("probed_principals", self.probed_principals),
-        ];
-        for (name, limit) in limits {
-            let seconds = limit.minutes * 60;
-            if seconds < BUCKET_SECONDS || seconds % BUCKET_SECONDS != 0 || limit.minutes > 24 * 60 {
-                let problem = "minutes is a multiple of 5, from 5 to 1440";
-                return Err(wrong(format!("thresholds.{name}"), problem));
-            }
-            if limit.count == 0 || limit.distinct > limit.count {
-                return Err(wrong(format!("thresholds.{name}"), "count is at least 1 and at least distinct"));
-            }
+        ]
+    }
+}
+
+impl Limit {
+    /// What a bucket cannot hold cannot be counted.
+    fn check(self, usual: Self) -> Result<(), String> {
+        if self.minutes < 5 || self.minutes % 5 != 0 || self.minutes > 24 * 60 {
+            return Err("minutes is a multiple of 5, from 5 to 1440".to_owned());
+        }
+        if self.count == 0 || self.distinct > self.count {
+            return Err("count is at least 1 and at least distinct".to_owned());
+        }
+        if self.count > BUCKET_CAP || self.distinct > DISTINCT_CAP {
+            return Err(format!("count is at most {BUCKET_CAP}, distinct at most {DISTINCT_CAP}"));
+        }
+        // Left out, `distinct` is 1, which would make a spray out of anything.
+        if usual.distinct > 1 && self.distinct <= 1 {
+            return Err(format!("distinct is at least 2 here, usually {}", usual.distinct));
         }
         Ok(())
     }
@@ -468,6 +507,10 @@ mod tests {
             ("[acounts.111122223333]", "did you mean `accounts`?"),
             ("[accounts.1234]", "twelve digits"),
             ("[thresholds]\nuser_failures = {count = 5, minutes = 7}", "multiple of 5"),
+            ("[thresholds]\nroot_accounts = {count = 2, distinct = 3, minutes = 5}", "at least distinct"),
+            ("[thresholds]\nrefused_calls = {count = 900, minutes = 10}", "at most 512"),
+            ("[thresholds]\naddress_users = {count = 9, minutes = 60}", "distinct is at least 2 here, usually 5"),
+            ("[thresholds]\nsuccess_within_minutes = 0", "from 1 to 1440"),
             (
                 "[[expected]]\ndetection='cloudtrail-trail-stoped'\nreason='r'\nowner='o'\nexpires='2027-01-01'",
                 "did you mean `cloudtrail-trail-stopped`?",

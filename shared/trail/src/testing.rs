@@ -3,10 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::detection::{Detection, Engine};
-use crate::finding::Match;
+use crate::finding::{Finding, Match};
+use crate::ledger::Ledger;
 use crate::log_file::Origin;
 use crate::record::Record;
 use crate::settings::Settings;
+use crate::time::Time;
 
 /// The account of the records below.
 pub(crate) const ACCOUNT: &str = "111122223333";
@@ -65,4 +67,26 @@ pub(crate) fn caught_with(settings: Settings, detection: &'static Detection, rec
     engine.evaluate(&record, &Origin::default(), &mut |m| found.push(m)).expect("readable");
     assert!(found.len() < 2, "one detection says one thing about a record: {found:?}");
     found.pop()
+}
+
+/// What a detection's records amount to, thresholds and all.
+pub(crate) fn findings(detection: &'static Detection, records: &[Value]) -> Vec<Finding> {
+    let mut ledger = Ledger::default();
+    for found in records.iter().filter_map(|record| caught(detection, record)) {
+        ledger.add(&found);
+    }
+    ledger.findings(&Settings::default())
+}
+
+/// So many copies of a record, each with an id of its own and `seconds` after the one before.
+pub(crate) fn repeated(record: &Value, count: usize, seconds: i64) -> Vec<Value> {
+    let time = |record: &Value| Time::parse(record["eventTime"].as_str().expect("a time")).expect("a time").0;
+    let nth = |i: i64| {
+        let mut one = record.clone();
+        let later = time(record) + i * seconds;
+        one["eventTime"] = json!(Time(later).to_string());
+        one["eventID"] = json!(format!("{later}-{i}-{}", record["eventID"]));
+        one
+    };
+    (0..).take(count).map(nth).collect()
 }

@@ -32,7 +32,7 @@ impl Time {
     /// The start of the span of `seconds` that this time lies in.
     #[must_use]
     pub fn floor(self, seconds: i64) -> Self {
-        Self(self.0 - self.0.rem_euclid(seconds.max(1)))
+        Self(self.0.saturating_sub(self.0.rem_euclid(seconds.max(1))))
     }
 
     /// `2026-11-20`.
