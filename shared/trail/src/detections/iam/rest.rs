@@ -1,0 +1,81 @@
+//! The rest of IAM: settings of the account, delegation, and what is routine.
+
+use crate::detection::{Case, Severity};
+
+use super::change::{Change, Topic};
+use super::wording::{deed, plain};
+
+/// Judges every call of IAM that the other files leave. `None`: it changes nothing.
+pub(super) fn judge(case: &Case<'_>) -> Option<Change> {
+    settings(case).or_else(|| delegation(case)).or_else(|| routine(case))
+}
+
+fn settings(case: &Case<'_>) -> Option<Change> {
+    const SETTINGS: [&str; 10] = [
+        "CreateAccountAlias",
+        "DeleteAccountAlias",
+        "SetSecurityTokenServicePreferences",
+        "PutAccountProperties",
+        "EnableOrganizationsRootCredentialsManagement",
+        "DisableOrganizationsRootCredentialsManagement",
+        "EnableOrganizationsRootSessions",
+        "DisableOrganizationsRootSessions",
+        "EnableOutboundWebIdentityFederation",
+        "DisableOutboundWebIdentityFederation",
+    ];
+    let is_setting = SETTINGS.contains(&case.record.action());
+    is_setting.then(|| Change::serious(Topic::Setting, Severity::High, plain(case), case.record.action()))
+}
+
+/// Temporary access for a partner of AWS. Rejecting a request gives nothing.
+fn delegation(case: &Case<'_>) -> Option<Change> {
+    let request = case.record.parameter("delegationRequestId");
+    match case.record.action() {
+        "RejectDelegationRequest" => Some(Change::routine(case, Severity::Low, "delegation requests")),
+        "CreateDelegationRequest"
+        | "AssociateDelegationRequest"
+        | "AcceptDelegationRequest"
+        | "UpdateDelegationRequest"
+        | "SendDelegationToken" => {
+            Some(Change::serious(Topic::Delegation, Severity::High, plain(case), &format!("delegation {request}")))
+        }
+        _ => None,
+    }
+}
+
+fn routine(case: &Case<'_>) -> Option<Change> {
+    let (severity, kind) = match case.record.action() {
+        "GenerateCredentialReport" | "GenerateServiceLastAccessedDetails" | "GenerateOrganizationsAccessReport" => {
+            return None;
+        }
+        "CreateUser" | "DeleteUser" | "UpdateUser" | "TagUser" | "UntagUser" => (Severity::Medium, "users"),
+        "CreateGroup" | "UpdateGroup" | "DeleteGroup" | "RemoveUserFromGroup" => (Severity::Medium, "groups"),
+        "AddRoleToInstanceProfile" => return Some(profiled(case)),
+        "DeleteRole"
+        | "UpdateRole"
+        | "UpdateRoleDescription"
+        | "TagRole"
+        | "UntagRole"
+        | "CreateServiceLinkedRole"
+        | "DeleteServiceLinkedRole" => (Severity::Low, "roles"),
+        "CreateInstanceProfile"
+        | "DeleteInstanceProfile"
+        | "RemoveRoleFromInstanceProfile"
+        | "TagInstanceProfile"
+        | "UntagInstanceProfile" => (Severity::Low, "instance profiles"),
+        "UploadServerCertificate"
+        | "UpdateServerCertificate"
+        | "DeleteServerCertificate"
+        | "TagServerCertificate"
+        | "UntagServerCertificate" => (Severity::Low, "certificates"),
+        // A call that is newer than this table.
+        _ => (Severity::Medium, "calls not known yet"),
+    };
+    Some(Change::routine(case, severity, kind))
+}
+
+fn profiled(case: &Case<'_>) -> Change {
+    let (role, profile) = (case.record.parameter("roleName"), case.record.parameter("instanceProfileName"));
+    let told = deed("add", format!("role {role} to instance profile {profile}"));
+    Change::routine(case, Severity::Medium, "instance profiles").told(told)
+}
