@@ -140,7 +140,7 @@ static CREDENTIAL_ISSUED: Detection = Detection {
     controls: &[],
     wants: &[Want::Changes(IAM)],
     check: |case| about(case, Topic::Credential),
-    why: "Who makes a key or password for another user can act as that user, and is not found under his own name.",
+    why: "Who makes a key or password for another user can act as that user, and is not found under another name.",
     runbook: &[
         "Ask the actor and the user, not by chat: does the user have this credential?",
         "Look at what was signed with it: qtrail search --user USER --from NOW-1H",
@@ -261,9 +261,9 @@ static CHANGE_REFUSED: Detection = Detection {
     check: |case| about(case, Topic::Refused),
     why: "Nothing was changed, but somebody tried with credentials that were not meant for it.",
     runbook: &[
-        "Ask the actor whether this was him",
-        "Look at what else was refused to him: qtrail search --user ACTOR --error AccessDenied",
-        "Not him: disable the credentials, for what they are allowed may be enough",
+        "Ask the actor whether it was them",
+        "Look at what else was refused: qtrail search --user ACTOR --error AccessDenied",
+        "Not them: disable the credentials, for what they are allowed may be enough",
     ],
     ..RIGHTS_GRANTED
 };
@@ -285,7 +285,7 @@ static CHANGED: Detection = Detection {
     ..RIGHTS_GRANTED
 };
 
-/// Several different changes of IAM refused to one actor in a few minutes: somebody tries what he can.
+/// Several different changes of IAM refused to one actor in a few minutes: somebody tries what can be done.
 static CHANGES_REFUSED_REPEATEDLY: Detection = Detection {
     id: "iam-changes-refused-repeatedly",
     title: "Different IAM changes refused to one actor",
@@ -324,8 +324,8 @@ static PRINCIPALS_PROBED: Detection = Detection {
     why: "AWS answers whether a user or role of any account exists: lists of names are tried this way.",
     runbook: &[
         "Look which names were tried: qtrail search --action UpdateAssumeRolePolicy --error MalformedPolicyDocument",
-        "Ask the actor whether a pipeline of his is broken",
-        "Not him: disable the credentials; the role that was used is one that they made or may change",
+        "Ask the actor whether a pipeline of theirs is broken",
+        "Not them: disable the credentials; the role that was used is one that they made or may change",
     ],
     ..CHANGE_REFUSED
 };

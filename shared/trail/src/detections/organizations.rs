@@ -186,3 +186,59 @@ fn routine(case: &Case<'_>) -> Change {
     };
     Change::routine(case, severity, kind)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detections::iam::tests::{Told, refused, told, with};
+    use crate::testing::record;
+    use serde_json::{Value, json};
+
+    fn call(action: &str, request: Value) -> Told {
+        told(&record(ORGANIZATIONS, action, json!({ "requestParameters": request }))).expect("told")
+    }
+
+    #[test]
+    fn leaving_is_critical_and_so_is_every_attempt() {
+        let left = told(&record(ORGANIZATIONS, "LeaveOrganization", json!({}))).expect("told");
+        assert_eq!((left.id, left.severity), ("organization-account-left", Severity::Critical));
+        let denied = told(&refused(ORGANIZATIONS, "LeaveOrganization")).expect("told");
+        let sentence = "alice tried to leave the organization with account 111122223333 (denied)";
+        assert_eq!(denied.brief(), ("organization-account-left", Severity::Critical, sentence));
+        let failing = json!({"errorCode": "AWSOrganizationsNotInUseException"});
+        let failed = told(&with(record(ORGANIZATIONS, "LeaveOrganization", json!({})), failing)).expect("told");
+        assert_eq!(failed.severity, Severity::Critical);
+    }
+
+    #[test]
+    fn policies_that_limit_accounts_are_high_when_they_go() {
+        let detached = call("DetachPolicy", json!({"policyId": "p-abc", "targetId": "ou-1"}));
+        let sentence = "alice detached organization policy p-abc from ou-1";
+        assert_eq!(detached.brief(), ("organization-policy-weakened", Severity::High, sentence));
+        let off = call("DisablePolicyType", json!({"rootId": "r-1", "policyType": "SERVICE_CONTROL_POLICY"}));
+        assert_eq!(
+            off.brief(),
+            ("organization-policy-weakened", Severity::High, "alice disabled every service control policy")
+        );
+        let tags = call("DisablePolicyType", json!({"rootId": "r-1", "policyType": "TAG_POLICY"}));
+        assert_eq!((tags.id, tags.severity), ("organization-changed", Severity::Medium));
+    }
+
+    #[test]
+    fn rights_over_the_organization_are_high() {
+        let request = json!({"accountId": "999988887777", "servicePrincipal": "guardduty.amazonaws.com"});
+        let registered = call("RegisterDelegatedAdministrator", request);
+        let sentence = "alice made account 999988887777 administrator of guardduty.amazonaws.com";
+        assert_eq!(registered.brief(), ("organization-rights-delegated", Severity::High, sentence));
+        assert_eq!(call("PutResourcePolicy", json!({"content": "{}"})).severity, Severity::High);
+    }
+
+    #[test]
+    fn the_rest_is_for_review() {
+        assert_eq!(call("CreateAccount", json!({})).severity, Severity::Medium);
+        assert_eq!(call("TagResource", json!({})).severity, Severity::Low);
+        let denied = told(&refused(ORGANIZATIONS, "CreatePolicy")).expect("told");
+        assert_eq!((denied.id, denied.severity), ("iam-change-refused", Severity::Medium));
+        assert_eq!(told(&record(ORGANIZATIONS, "DescribeOrganization", json!({"readOnly": true}))), None);
+    }
+}

@@ -69,7 +69,7 @@ static SESSION_TOKEN: Detection = Detection {
     techniques: &["T1550.001"],
     wants: &[Want::Calls(STS, &["GetSessionToken"])],
     check: |case| {
-        let deed = Deed::new("make", "made", "a temporary session of his own");
+        let deed = Deed::new("make", "made", "a temporary session of their own");
         Some(issuing(case, deed, Severity::Informational).key(case.actor.key()))
     },
     why: "Ordinary with MFA. From a stolen key it is a second set of credentials that outlives the first.",
@@ -119,4 +119,63 @@ fn proved(case: &Case<'_>) -> Catch {
     let deed = Deed::new("prove", "proved", format!("its identity to {audience}"));
     let severity = case.graded(Severity::Low, Severity::Medium);
     Catch::new(deed).severity(severity).resource(audience.clone()).key(format!("{actor}|{audience}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{caught, record};
+    use serde_json::{Value, json};
+
+    fn federate(request: Value) -> Severity {
+        let call = record(STS, "GetFederationToken", json!({ "requestParameters": request }));
+        caught(&FEDERATION_TOKEN, &call).expect("caught").lead.severity
+    }
+
+    #[test]
+    fn a_federated_session_is_judged_by_what_it_is_given() {
+        let everything = r#"{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
+        assert_eq!(federate(json!({"name": "x", "policy": everything})), Severity::Critical);
+        let administrator = "arn:aws:iam::aws:policy/AdministratorAccess";
+        assert_eq!(federate(json!({"name": "x", "policyArns": [{"arn": administrator}]})), Severity::Critical);
+        assert_eq!(federate(json!({"name": "x", "policyArns": {"Arn": administrator}})), Severity::Critical);
+        assert_eq!(federate(json!({"name": "x"})), Severity::Medium);
+        assert_eq!(federate(Value::Null), Severity::Medium);
+    }
+
+    #[test]
+    fn the_key_that_was_issued_is_kept() {
+        let answer = json!({"credentials": {"accessKeyId": "ASIAEXAMPLE"}});
+        let call = record(STS, "GetFederationToken", json!({ "responseElements": answer }));
+        assert_eq!(caught(&FEDERATION_TOKEN, &call).and_then(|found| found.issued_key).as_deref(), Some("ASIAEXAMPLE"));
+    }
+
+    #[test]
+    fn a_refused_federation_is_for_review() {
+        let denied = record(STS, "GetFederationToken", json!({"errorCode": "AccessDenied"}));
+        assert_eq!(caught(&FEDERATION_TOKEN, &denied).map(|found| found.lead.severity), Some(Severity::Medium));
+    }
+
+    #[test]
+    fn sessions_of_ones_own_are_for_the_record() {
+        let call = record(STS, "GetSessionToken", json!({}));
+        assert_eq!(caught(&SESSION_TOKEN, &call).map(|found| found.lead.severity), Some(Severity::Informational));
+        assert!(caught(&SESSION_TOKEN, &record(STS, "GetCallerIdentity", json!({}))).is_none());
+    }
+
+    #[test]
+    fn tokens_for_outside_are_one_finding_for_a_role_and_audience() {
+        let call =
+            record(STS, "GetWebIdentityToken", json!({"requestParameters": {"audience": ["https://api.example"]}}));
+        let found = caught(&IDENTITY_TOKEN, &call).expect("caught");
+        assert_eq!(
+            (found.lead.severity, found.lead.deed.object.as_str()),
+            (Severity::Low, "its identity to https://api.example")
+        );
+        let delegated = caught(&DELEGATED_TOKEN, &record(STS, "GetDelegatedAccessToken", json!({}))).expect("caught");
+        assert_eq!(
+            (delegated.lead.severity, delegated.lead.deed.object.as_str()),
+            (Severity::High, "delegated access")
+        );
+    }
 }

@@ -10,7 +10,7 @@ use super::wording::{content_left_out, last_part, plain};
 pub(in crate::detections) enum Topic {
     /// AWS found a key in public, or somebody undoes what AWS did about it.
     Quarantine,
-    /// Somebody was given the rights of an administrator, or a way to them, or gave himself more.
+    /// Somebody was given the rights of an administrator, or a way to them, or took more.
     Grant,
     /// A role lets in whom it should not.
     Trust,
@@ -187,7 +187,7 @@ impl Hand {
         }
     }
 
-    /// Nothing is dropped, and what a caller says about himself lowers only what is routine.
+    /// Nothing is dropped, and what a caller says about itself lowers only what is routine.
     fn regrade(self, severity: Severity, topic: Topic) -> Severity {
         let routine = topic == Topic::Routine;
         let lowered = match self {

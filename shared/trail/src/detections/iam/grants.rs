@@ -223,7 +223,8 @@ fn joined(case: &Case<'_>) -> Change {
     }
 }
 
-const SELF_GRANTED: &str = "The actor gave this to himself: a stolen identity making itself stronger looks like this.";
+const SELF_GRANTED: &str =
+    "The actor gave this to their own identity: a stolen key making itself stronger looks like this.";
 const KEY_FOUND: &str = "AWS does this when it finds a user's access key in public: the key is known to strangers. \
     The quarantine denies a few calls, not all.";
 const QUARANTINE_LIFTED: &str = "AWS had found this user's key in public and limited what it can do. \
@@ -235,4 +236,168 @@ fn is_quarantine(policy: &str) -> bool {
 
 fn quarantine(deed: Deed, subject: &Subject) -> Change {
     Change::serious(Topic::Quarantine, Severity::Critical, deed, &subject.told()).firm().attempt(Severity::High)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detections::iam::tests::{iam, session, told, with};
+    use serde_json::{Value, json};
+
+    const ADMINISTRATOR: &str = "arn:aws:iam::aws:policy/AdministratorAccess";
+    const READ_ONLY: &str = "arn:aws:iam::aws:policy/ReadOnlyAccess";
+
+    fn attach(user: &str, policy: &str) -> Value {
+        iam("AttachUserPolicy", json!({"userName": user, "policyArn": policy}))
+    }
+
+    fn inline(action: &str, subject: Value, statement: Value) -> Value {
+        let document = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
+        let mut request = json!({"policyName": "p", "policyDocument": document});
+        for (key, value) in subject.as_object().expect("an object") {
+            request[key] = value.clone();
+        }
+        iam(action, request)
+    }
+
+    fn grade(record: &Value) -> (&'static str, Severity) {
+        told(record).map(|told| (told.id, told.severity)).expect("told")
+    }
+
+    #[test]
+    fn administration_for_another_is_high_and_says_who_got_what() {
+        let told = told(&attach("mallory", ADMINISTRATOR)).expect("told");
+        let sentence = "alice attached AdministratorAccess to user mallory";
+        assert_eq!(told.brief(), ("iam-rights-granted", Severity::High, sentence));
+        let role =
+            iam("AttachRolePolicy", json!({"roleName": "ops", "policyArn": "arn:aws:iam::aws:policy/IAMFullAccess"}));
+        assert_eq!(grade(&role), ("iam-rights-granted", Severity::High));
+        let group = iam("AttachGroupPolicy", json!({"groupName": "devs", "policyArn": ADMINISTRATOR}));
+        assert_eq!(grade(&group), ("iam-rights-granted", Severity::High), "whether alice is a member is not known");
+    }
+
+    #[test]
+    fn administration_for_oneself_is_critical_for_users_roles_and_federated_users() {
+        assert_eq!(grade(&attach("alice", ADMINISTRATOR)), ("iam-rights-granted", Severity::Critical));
+        let own_role = json!({"roleName": "ci", "policyArn": ADMINISTRATOR});
+        let by_role = with(iam("AttachRolePolicy", own_role), session("ci", "deploy/"));
+        assert_eq!(grade(&by_role), ("iam-rights-granted", Severity::Critical));
+        let federated = json!({"userIdentity": {
+            "type": "FederatedUser",
+            "arn": "arn:aws:sts::111122223333:federated-user/x",
+            "accountId": "111122223333",
+            "sessionContext": {"sessionIssuer": {"type": "IAMUser", "arn": "arn:aws:iam::111122223333:user/alice"}}
+        }});
+        assert_eq!(grade(&with(attach("alice", ADMINISTRATOR), federated)).1, Severity::Critical);
+        let namesake = with(attach("ci", ADMINISTRATOR), session("ci", ""));
+        assert_eq!(grade(&namesake).1, Severity::High, "a user is no role of the same name");
+    }
+
+    #[test]
+    fn a_stack_or_a_tool_does_not_excuse_a_self_grant() {
+        let mut by_stack = attach("alice", ADMINISTRATOR);
+        by_stack["userIdentity"]["invokedBy"] = json!("cloudformation.amazonaws.com");
+        assert_eq!(grade(&by_stack).1, Severity::Critical);
+    }
+
+    #[test]
+    fn other_policies_are_for_review_unless_one_takes_them_oneself() {
+        assert_eq!(grade(&attach("bob", READ_ONLY)), ("iam-changed", Severity::Low));
+        assert_eq!(
+            grade(&attach("bob", "arn:aws:iam::aws:policy/AmazonS3FullAccess")),
+            ("iam-changed", Severity::Medium)
+        );
+        assert_eq!(grade(&attach("alice", READ_ONLY)), ("iam-rights-granted", Severity::High));
+        let named = "arn:aws:iam::111122223333:policy/team/CompanyAdmin";
+        assert_eq!(grade(&attach("bob", named)), ("iam-rights-granted", Severity::High));
+    }
+
+    #[test]
+    fn inline_policies_are_read() {
+        let everything = json!({"Effect": "Allow", "Action": "*", "Resource": "*"});
+        let backdoor = inline("PutUserPolicy", json!({"userName": "bob"}), everything);
+        let told = told(&backdoor).expect("told");
+        let sentence = "alice put inline policy p on user bob, which gives every action";
+        assert_eq!(told.brief(), ("iam-rights-granted", Severity::Critical, sentence));
+        let escalating = json!({"Effect": "Allow", "Action": "iam:AttachUserPolicy", "Resource": "*"});
+        let for_role = inline("PutRolePolicy", json!({"roleName": "ci"}), escalating.clone());
+        assert_eq!(grade(&for_role), ("iam-rights-granted", Severity::High));
+        assert_eq!(grade(&inline("PutUserPolicy", json!({"userName": "alice"}), escalating)).1, Severity::Critical);
+        let small = json!({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/*"});
+        assert_eq!(
+            grade(&inline("PutRolePolicy", json!({"roleName": "ci"}), small.clone())),
+            ("iam-changed", Severity::Medium)
+        );
+        assert_eq!(grade(&inline("PutUserPolicy", json!({"userName": "alice"}), small)).1, Severity::High);
+        let deny = json!({"Effect": "Deny", "Action": "*", "Resource": "*"});
+        assert_eq!(
+            grade(&inline("PutUserPolicy", json!({"userName": "alice"}), deny)),
+            ("iam-changed", Severity::Medium)
+        );
+    }
+
+    #[test]
+    fn a_written_policy_is_read_in_every_encoding() {
+        let document = r#"{"Statement":{"Effect":"Allow","Action":"iam:*","Resource":"*"}}"#;
+        let encoded = "%7B%22Statement%22%3A%7B%22Effect%22%3A%22Allow%22%2C%22Action%22%3A%22iam%3A*%22%2C%22Resource%22%3A%22*%22%7D%7D";
+        for document in [json!(document), json!(encoded), serde_json::from_str(document).expect("JSON")] {
+            let created = iam("CreatePolicy", json!({"policyName": "p", "policyDocument": document}));
+            assert_eq!(grade(&created), ("iam-rights-granted", Severity::High));
+        }
+        let version = json!({"policyArn": "arn:aws:iam::111122223333:policy/p", "policyDocument": document, "setAsDefault": true});
+        let told = told(&iam("CreatePolicyVersion", version)).expect("told");
+        assert_eq!(told.sentence, "alice wrote a new version of policy p, which gives iam:*");
+        let unreadable =
+            iam("CreatePolicy", json!({"policyName": "p", "policyDocument": "HIDDEN_DUE_TO_SECURITY_REASONS"}));
+        assert_eq!(grade(&unreadable), ("iam-change-hidden", Severity::High));
+    }
+
+    #[test]
+    fn the_quarantine_of_a_leaked_key_is_critical_both_ways() {
+        let quarantine = "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3";
+        assert_eq!(grade(&attach("bob", quarantine)), ("iam-key-quarantined", Severity::Critical));
+        let lifted = iam("DetachUserPolicy", json!({"userName": "bob", "policyArn": quarantine}));
+        assert_eq!(grade(&lifted), ("iam-key-quarantined", Severity::Critical));
+        let denied = with(lifted, json!({"errorCode": "AccessDenied"}));
+        assert_eq!(grade(&denied), ("iam-key-quarantined", Severity::High));
+        let old = json!({"userName": "bob", "policyName": "AWSExposedCredentialPolicy_DO_NOT_REMOVE", "policyDocument": "{}"});
+        assert_eq!(grade(&iam("PutUserPolicy", old)), ("iam-key-quarantined", Severity::Critical));
+    }
+
+    #[test]
+    fn guardrails_that_go_are_high_and_rights_that_go_are_low() {
+        let detach = |policy: &str| {
+            grade(&iam(
+                "DetachRolePolicy",
+                json!({"roleName": "ci", "policyArn": format!("arn:aws:iam::1:policy/{policy}")}),
+            ))
+        };
+        assert_eq!(detach("DenyAllOutsideEU"), ("iam-guardrail-removed", Severity::High));
+        assert_eq!(detach("s3-read"), ("iam-changed", Severity::Low));
+        for action in ["DeleteUserPermissionsBoundary", "DeleteRolePermissionsBoundary"] {
+            assert_eq!(grade(&iam(action, json!({"userName": "bob"}))), ("iam-guardrail-removed", Severity::High));
+        }
+        let boundary = |policy: &str| {
+            grade(&iam("PutUserPermissionsBoundary", json!({"userName": "bob", "permissionsBoundary": policy})))
+        };
+        assert_eq!(boundary(ADMINISTRATOR), ("iam-guardrail-removed", Severity::High));
+        assert_eq!(boundary("arn:aws:iam::111122223333:policy/edge"), ("iam-changed", Severity::Medium));
+    }
+
+    #[test]
+    fn joining_a_group_is_judged_by_who_joins_what() {
+        let joins =
+            |user: &str, group: &str| grade(&iam("AddUserToGroup", json!({"userName": user, "groupName": group})));
+        assert_eq!(joins("bob", "developers"), ("iam-changed", Severity::Medium));
+        assert_eq!(joins("bob", "Administrators"), ("iam-rights-granted", Severity::High));
+        assert_eq!(joins("alice", "developers"), ("iam-rights-granted", Severity::High));
+        assert_eq!(joins("alice", "admins"), ("iam-rights-granted", Severity::Critical));
+    }
+
+    #[test]
+    fn each_grant_is_a_finding_of_its_own() {
+        let to_bob = told(&attach("bob", ADMINISTRATOR)).expect("told");
+        let to_eve = told(&attach("eve", ADMINISTRATOR)).expect("told");
+        assert_ne!(to_bob.key, to_eve.key);
+    }
 }

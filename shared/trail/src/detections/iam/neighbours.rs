@@ -95,3 +95,46 @@ fn access_analyzer(case: &Case<'_>) -> Option<Change> {
     };
     Some(Change::routine(case, severity, kind))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detections::iam::tests::{told, with};
+    use crate::testing::record;
+    use serde_json::{Value, json};
+
+    fn call(source: &str, action: &str, request: Value) -> Value {
+        with(record(source, action, json!({})), json!({ "requestParameters": request }))
+    }
+
+    #[test]
+    fn a_trust_anchor_makes_identities() {
+        let source = json!({"sourceType": "CERTIFICATE_BUNDLE", "sourceData": {"x509CertificateData": "…"}});
+        let anchor =
+            told(&call(ROLES_ANYWHERE, "CreateTrustAnchor", json!({"name": "x", "source": source}))).expect("told");
+        assert_eq!(anchor.brief(), ("iam-identity-provider-changed", Severity::High, "alice created trust anchor x"));
+        assert!(anchor.why.contains("not one of AWS"));
+        let quiet = told(&call(ROLES_ANYWHERE, "TagResource", json!({}))).expect("told");
+        assert_eq!((quiet.id, quiet.severity), ("iam-changed", Severity::Low));
+    }
+
+    #[test]
+    fn a_closed_account_is_critical_and_an_attempt_high() {
+        let close = call(ACCOUNT, "CloseAccount", Value::Null);
+        let closed = told(&close).expect("told");
+        let sentence = "alice closed account 111122223333";
+        assert_eq!(closed.brief(), ("organization-account-left", Severity::Critical, sentence));
+        let denied = told(&with(close, json!({"errorCode": "AccessDenied"}))).expect("told");
+        assert_eq!((denied.id, denied.severity), ("organization-account-left", Severity::High));
+    }
+
+    #[test]
+    fn the_security_contact_is_more_than_an_address() {
+        let delete = |kind: &str| {
+            let request = json!({ "alternateContactType": kind });
+            told(&call(ACCOUNT, "DeleteAlternateContact", request)).map(|told| told.severity)
+        };
+        assert_eq!(delete("SECURITY"), Some(Severity::High));
+        assert_eq!(delete("BILLING"), Some(Severity::Medium));
+    }
+}

@@ -79,3 +79,38 @@ fn profiled(case: &Case<'_>) -> Change {
     let told = deed("add", format!("role {role} to instance profile {profile}"));
     Change::routine(case, Severity::Medium, "instance profiles").told(told)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detections::iam::tests::{iam, told};
+    use serde_json::json;
+
+    fn grade(action: &str) -> (&'static str, Severity) {
+        told(&iam(action, json!({"userName": "bob"}))).map(|told| (told.id, told.severity)).expect("told")
+    }
+
+    #[test]
+    fn settings_of_the_account_are_high() {
+        for action in ["CreateAccountAlias", "EnableOutboundWebIdentityFederation", "PutAccountProperties"] {
+            assert_eq!(grade(action), ("iam-account-setting-changed", Severity::High), "{action}");
+        }
+    }
+
+    #[test]
+    fn delegation_is_high_and_its_rejection_low() {
+        assert_eq!(grade("AcceptDelegationRequest"), ("iam-access-delegated", Severity::High));
+        assert_eq!(grade("SendDelegationToken"), ("iam-access-delegated", Severity::High));
+        assert_eq!(grade("RejectDelegationRequest"), ("iam-changed", Severity::Low));
+    }
+
+    #[test]
+    fn the_rest_is_for_review() {
+        assert_eq!(grade("CreateUser"), ("iam-changed", Severity::Medium));
+        assert_eq!(grade("CreateServiceLinkedRole"), ("iam-changed", Severity::Low));
+        assert_eq!(grade("UploadServerCertificate"), ("iam-changed", Severity::Low));
+        assert_eq!(grade("SomeCallOfTheFuture"), ("iam-changed", Severity::Medium));
+        let created = told(&iam("CreateUser", json!({"userName": "bob"}))).expect("told");
+        assert_eq!(created.sentence, "alice created user bob");
+    }
+}

@@ -302,7 +302,7 @@ fn provisioning_by_aws_is_lowered_and_never_dropped() {
 }
 
 #[test]
-fn what_a_caller_says_of_himself_lowers_no_grant() {
+fn what_a_caller_says_of_itself_lowers_no_grant() {
     let admin = json!({"userName": "bob", "policyArn": "arn:aws:iam::aws:policy/AdministratorAccess"});
     let by_terraform = json!({"userAgent": "Terraform/1.9.5"});
     let told = told(&with(iam("AttachUserPolicy", admin), by_terraform)).expect("told");

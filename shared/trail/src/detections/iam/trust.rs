@@ -73,14 +73,14 @@ fn severity(case: &Case<'_>, admission: &Admission) -> Option<Severity> {
     }
 }
 
-/// Services, accounts of ours, some users of an identity provider. A way in for the actor himself is no routine.
+/// Services, accounts of ours, some users of an identity provider. A way in for the actor's own identity is no routine.
 fn unremarkable(case: &Case<'_>, policy: &Policy, worst: &Admission, role: &str) -> Change {
     let told = deed("let", format!("{} into {role}", told(worst)));
     let admissions = policy.admissions(&|_| true);
     let actor = admissions.iter().find(|admission| is_actor(case, &admission.name));
     match (case.record.action(), actor) {
         ("UpdateAssumeRolePolicy", Some(_)) => {
-            Change::serious(Topic::Trust, Severity::High, deed("let", format!("himself into {role}")), role)
+            Change::serious(Topic::Trust, Severity::High, deed("let", format!("their own identity into {role}")), role)
                 .because("With the role's trust goes everything that the role may do.")
         }
         ("CreateRole", _) if worst.who < Who::Federated => Change::routine(case, Severity::Low, "roles"),
@@ -126,5 +126,115 @@ fn why(who: Who) -> &'static str {
         Who::Guarded => "Whoever knows the id or reaches that network can use this role.",
         Who::Organization => "Every account of that organization can use this role.",
         Who::Service | Who::Ours | Who::Federated => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detections::iam::tests::{Told, iam, session, told, told_with, with};
+    use crate::settings::{Account, Settings};
+    use serde_json::{Value, json};
+
+    fn document(principal: &Value, condition: &Value) -> Value {
+        let action = ["sts:AssumeRole", "sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML"];
+        let statement = json!({"Effect": "Allow", "Principal": principal, "Action": action, "Condition": condition});
+        json!(json!({"Version": "2012-10-17", "Statement": [statement]}).to_string())
+    }
+
+    fn update(principal: &Value, condition: &Value) -> Value {
+        iam("UpdateAssumeRolePolicy", json!({"roleName": "ops", "policyDocument": document(principal, condition)}))
+    }
+
+    fn updated(principal: &Value, condition: &Value) -> Told {
+        told(&update(principal, condition)).expect("told")
+    }
+
+    #[test]
+    fn a_role_for_anyone_is_critical_by_whatever_hand() {
+        let anyone = json!({"AWS": "*"});
+        let sentence = "alice let anyone into role ops";
+        assert_eq!(updated(&anyone, &Value::Null).brief(), ("iam-trust-opened", Severity::Critical, sentence));
+        let request = json!({"roleName": "ops", "assumeRolePolicyDocument": document(&anyone, &Value::Null)});
+        let mut created = iam("CreateRole", request);
+        created["userIdentity"]["invokedBy"] = json!("cloudformation.amazonaws.com");
+        assert_eq!(told(&created).map(|told| told.severity), Some(Severity::Critical));
+    }
+
+    #[test]
+    fn an_account_outside_is_high_with_and_without_an_external_id() {
+        let other = json!({"AWS": "arn:aws:iam::999988887777:root"});
+        let sentence = "alice let another account (arn:aws:iam::999988887777:root) into role ops";
+        assert_eq!(updated(&other, &Value::Null).brief(), ("iam-trust-opened", Severity::High, sentence));
+        let external = json!({"StringEquals": {"sts:ExternalId": "s3cr3t"}});
+        assert_eq!(updated(&other, &external).severity, Severity::High);
+        let anyone_who_knows = updated(&json!("*"), &external);
+        assert_eq!((anyone_who_knows.id, anyone_who_knows.severity), ("iam-trust-opened", Severity::High));
+    }
+
+    #[test]
+    fn an_account_of_ours_is_for_review() {
+        let other = json!({"AWS": "arn:aws:iam::999988887777:root"});
+        let mut settings = Settings::default();
+        settings.accounts.insert("999988887777".to_owned(), Account::default());
+        let told = told_with(settings, &update(&other, &Value::Null)).expect("told");
+        assert_eq!((told.id, told.severity), ("iam-changed", Severity::Medium));
+    }
+
+    #[test]
+    fn an_organization_is_ours_another_or_unknown() {
+        let condition = json!({"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}});
+        let with_own = |own: &str| {
+            let mut settings = Settings::default();
+            own.clone_into(&mut settings.own.organization);
+            let told = told_with(settings, &update(&json!("*"), &condition)).expect("told");
+            (told.id, told.severity)
+        };
+        assert_eq!(with_own("o-a1b2c3d4e5"), ("iam-changed", Severity::Medium));
+        assert_eq!(with_own("o-z9y8x7w6v5"), ("iam-trust-opened", Severity::High));
+        assert_eq!(with_own(""), ("iam-trust-opened", Severity::Medium));
+    }
+
+    #[test]
+    fn github_without_a_subject_is_high() {
+        let github =
+            json!({"Federated": "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com"});
+        let audience = json!({"StringEquals": {"token.actions.githubusercontent.com:aud": "sts.amazonaws.com"}});
+        let sentence = "alice let every user of token.actions.githubusercontent.com into role ops";
+        assert_eq!(updated(&github, &audience).brief(), ("iam-trust-opened", Severity::High, sentence));
+        let subject = json!({"StringLike": {"token.actions.githubusercontent.com:sub": "repo:acme/app:*"}});
+        assert_eq!(updated(&github, &subject).id, "iam-changed");
+    }
+
+    #[test]
+    fn ordinary_roles_are_low_or_for_review() {
+        let created = |principal: &Value| {
+            let request = json!({"roleName": "app", "assumeRolePolicyDocument": document(principal, &Value::Null)});
+            told(&iam("CreateRole", request)).map(|told| (told.id, told.severity)).expect("told")
+        };
+        assert_eq!(created(&json!({"Service": "lambda.amazonaws.com"})), ("iam-changed", Severity::Low));
+        assert_eq!(created(&json!({"AWS": "arn:aws:iam::111122223333:root"})), ("iam-changed", Severity::Low));
+        assert_eq!(created(&json!({"Federated": "arn:aws:iam::111122223333:saml-provider/corp"})).1, Severity::Medium);
+        assert_eq!(updated(&json!({"Service": "ec2.amazonaws.com"}), &Value::Null).severity, Severity::Medium);
+    }
+
+    #[test]
+    fn letting_oneself_in_is_high() {
+        let own = json!({"AWS": ["arn:aws:iam::111122223333:role/app", "arn:aws:iam::111122223333:user/alice"]});
+        let sentence = "alice let their own identity into role ops";
+        assert_eq!(updated(&own, &Value::Null).brief(), ("iam-trust-opened", Severity::High, sentence));
+        let own_role = update(&json!({"AWS": "arn:aws:iam::111122223333:role/path/ci"}), &Value::Null);
+        assert_eq!(told(&with(own_role, session("ci", "path/"))).map(|told| told.severity), Some(Severity::High));
+    }
+
+    #[test]
+    fn identity_providers_are_high_and_those_of_identity_center_low() {
+        let create = iam("CreateSAMLProvider", json!({"name": "corp", "sAMLMetadataDocument": "<xml/>"}));
+        let sentence = "alice created SAML provider corp";
+        assert_eq!(told(&create).expect("told").brief(), ("iam-identity-provider-changed", Severity::High, sentence));
+        let by_service = with(create, session("AWSServiceRoleForSSO", "aws-service-role/sso.amazonaws.com/"));
+        assert_eq!(told(&by_service).map(|told| told.severity), Some(Severity::Low));
+        let tag = told(&iam("TagSAMLProvider", json!({}))).expect("told");
+        assert_eq!((tag.id, tag.severity), ("iam-changed", Severity::Low));
     }
 }
