@@ -7,6 +7,10 @@ use serde_json::Value;
 
 use crate::shape::field;
 
+mod glob;
+pub mod power;
+pub mod trust;
+
 /// A policy document.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
