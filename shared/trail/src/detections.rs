@@ -3,6 +3,7 @@
 use crate::detection::Detection;
 
 mod authentication;
+mod exposure;
 mod iam;
 mod identity_center;
 mod log_storage;

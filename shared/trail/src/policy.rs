@@ -7,6 +7,10 @@ use serde_json::Value;
 
 use crate::shape::field;
 
+mod public;
+
+pub use public::{Audience, Everyone, Home, Rules};
+
 /// A policy document.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
