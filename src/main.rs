@@ -1,2 +1,61 @@
-//! stub
-fn main(){}
+//! `qtrail`: QuickInfra Trail over files or a live account.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod cli;
+mod demo;
+mod findings;
+mod ingest;
+mod input;
+mod output;
+mod place;
+mod scan;
+mod status;
+
+use cli::{Cli, Command};
+
+/// How a command ended, as its exit status says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Ending {
+    /// Done.
+    Done,
+    /// Done, and what was asked to be told by the exit status is there.
+    Found,
+    /// Something could not be read. What could be read was reported.
+    Unread,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    output::log_to_stderr(cli.verbose);
+    match run(cli.command) {
+        Ok(Ending::Done) => ExitCode::SUCCESS,
+        Ok(Ending::Found) => ExitCode::from(1),
+        Ok(Ending::Unread) => ExitCode::from(2),
+        Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::error(&error);
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<Ending> {
+    match command {
+        Command::Scan(arguments) => scan::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Ingest(arguments) => block_on(ingest::run(arguments)),
+        Command::Findings(arguments) => block_on(findings::run(arguments)),
+        Command::Status(arguments) => block_on(status::run(arguments)),
+        Command::Completions { shell } => {
+            cli::print_completions(shell);
+            Ok(Ending::Done)
+        }
+    }
+}
+
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}

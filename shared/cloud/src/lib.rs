@@ -1,1 +1,15 @@
-//! stub
+//! The AWS side: state in DynamoDB, alerts through SNS, log files from S3, and the handlers that the functions and
+//! `qtrail` both call.
+
+pub mod alerts;
+pub mod deployment;
+mod error;
+pub mod function;
+pub mod ingest;
+pub mod metrics;
+pub mod notify;
+pub mod settings;
+pub mod state;
+pub mod stores;
+
+pub use error::Error;

@@ -191,6 +191,7 @@ pub struct Catch {
     pub(crate) why: Option<String>,
     pub(crate) issued_key: Option<String>,
     pub(crate) tally: Option<Tally>,
+    pub(crate) ports: Vec<(u16, u16)>,
 }
 
 /// What a record counts as towards a threshold.
@@ -215,7 +216,15 @@ impl Catch {
             why: None,
             issued_key: None,
             tally: None,
+            ports: Vec::new(),
         }
+    }
+
+    /// The ports that were opened, first and last of each range: the settings may expect some.
+    #[must_use]
+    pub fn ports(mut self, ports: Vec<(u16, u16)>) -> Self {
+        self.ports = ports;
+        self
     }
 
     /// How bad this one is, where it is not the detection's own severity.

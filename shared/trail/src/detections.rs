@@ -1,11 +1,15 @@
 //! The detections, a file for each subject.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use crate::detection::Detection;
 
 mod authentication;
 mod exposure;
 mod iam;
 mod identity_center;
+pub mod log_files;
 mod log_storage;
 mod network;
 mod organizations;
@@ -23,6 +27,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// All detections.
 pub fn all() -> Vec<&'static Detection> {
     [
+        log_files::ALL,
         root::ALL,
         trail::ALL,
         log_storage::ALL,
@@ -38,4 +43,11 @@ pub fn all() -> Vec<&'static Detection> {
         authentication::ALL,
     ]
     .concat()
+}
+
+/// The detection of that id.
+pub fn find(id: &str) -> Option<&'static Detection> {
+    static BY_ID: LazyLock<HashMap<&'static str, &'static Detection>> =
+        LazyLock::new(|| all().into_iter().map(|detection| (detection.id, detection)).collect());
+    BY_ID.get(id).copied()
 }

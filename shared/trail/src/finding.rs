@@ -50,6 +50,8 @@ pub struct Match {
     pub tally: Option<Tally>,
     /// The entry in the settings that expected this and lowered it.
     pub lowered_by: Option<String>,
+    /// The ports that were opened, first and last of each range; empty where no port is the matter.
+    pub ports: Vec<(u16, u16)>,
 }
 
 /// The match that speaks for a finding: the worst one, of those the earliest.
@@ -163,6 +165,7 @@ impl Match {
             issued_key: catch.issued_key,
             tally: catch.tally,
             lowered_by: None,
+            ports: catch.ports,
         };
         case.settings.lower(&mut found);
         found
@@ -200,7 +203,13 @@ impl Match {
             issued_key: None,
             tally: None,
             lowered_by: None,
+            ports: Vec::new(),
         }
+    }
+
+    /// Whether ports were opened, and none but these.
+    pub(crate) fn opens_only(&self, ports: &[u16]) -> bool {
+        !self.ports.is_empty() && self.ports.iter().all(|(first, last)| first == last && ports.contains(first))
     }
 
     /// The facts of this match alone.

@@ -3,10 +3,14 @@
 //! Pure: no AWS SDK, no runtime, no clock, no environment, no files. Bytes and times are handed in, decisions come out.
 
 pub mod actor;
+pub mod alert;
 pub mod detection;
 pub mod detections;
+pub mod envelope;
 pub mod finding;
+pub mod ledger;
 pub mod log_file;
+pub mod network;
 pub mod object_key;
 pub mod policy;
 pub mod record;

@@ -10,8 +10,11 @@ use crate::object_key::{ObjectKey, ObjectKind};
 use crate::record::{Kind, Record, Unreadable};
 use crate::time::Time;
 
+mod about;
 pub(crate) mod skim;
 mod split;
+
+pub use about::Subject;
 
 /// How much is taken in before saying no.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -276,14 +279,14 @@ struct Reader<'e> {
 }
 
 impl Reader<'_> {
-    fn take(&mut self, found: split::Found<'_>) {
+    fn take(&mut self, found: split::Found<'_, '_>) {
         let index = self.report.records;
         self.report.records += 1;
         let split::Found { bytes, record } = found;
         let outcome = if bytes.len() > self.limits.record_bytes {
             Err(Unreadable::TooLarge { size: bytes.len(), limit: self.limits.record_bytes })
         } else {
-            record.and_then(|record| self.evaluate(&record))
+            record.and_then(|record| self.evaluate(record))
         };
         if let Err(reason) = outcome {
             self.report.quarantined.push(Quarantined { index, bytes: bytes.to_vec(), reason });

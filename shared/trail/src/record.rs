@@ -48,6 +48,8 @@ pub struct Record<'a> {
     /// `readOnly`, where the record says.
     pub read_only: Option<bool>,
     identity: &'a str,
+    /// Whether the identity is known to hold no escapes.
+    identity_is_plain: bool,
     addendum: &'a str,
     body: OnceCell<Value>,
 }
@@ -116,15 +118,54 @@ pub enum Unreadable {
     CutOff,
 }
 
+/// The members of a record that its header takes up.
+#[derive(Clone, Copy)]
+enum Field {
+    Source,
+    Name,
+    Time,
+    Id,
+    Region,
+    SourceIp,
+    ErrorCode,
+    EventType,
+    Category,
+    RecipientAccount,
+    ReadOnly,
+    Identity,
+    Addendum,
+}
+
+impl Field {
+    #[inline]
+    fn of(key: &[u8]) -> Option<Self> {
+        Some(match key {
+            b"eventSource" => Self::Source,
+            b"eventName" => Self::Name,
+            b"eventTime" => Self::Time,
+            b"eventID" => Self::Id,
+            b"awsRegion" => Self::Region,
+            b"sourceIPAddress" => Self::SourceIp,
+            b"errorCode" => Self::ErrorCode,
+            b"eventType" => Self::EventType,
+            b"eventCategory" => Self::Category,
+            b"recipientAccountId" => Self::RecipientAccount,
+            b"readOnly" => Self::ReadOnly,
+            b"userIdentity" => Self::Identity,
+            b"addendum" => Self::Addendum,
+            _ => return None,
+        })
+    }
+}
+
 impl<'a> Record<'a> {
     /// Reads a record from the text of one JSON object.
     pub fn parse(text: &'a str) -> Result<Self, Unreadable> {
-        if let Some((record, end)) = Self::skim(text, &mut Cursor::new(text.as_bytes(), 0), 0)
-            && end == text.len()
-        {
-            return Ok(record);
+        let mut record = Record::default();
+        match record.skim(text, &mut Cursor::new(text.as_bytes(), 0), 0) {
+            Some(end) if end == text.len() => Ok(record),
+            _ => Self::parse_any(text),
         }
-        Self::parse_any(text)
     }
 
     /// Reads a record that may be written in any way JSON allows. Of a key that is there twice the last one counts.
@@ -138,66 +179,66 @@ impl<'a> Record<'a> {
         Ok(record)
     }
 
-    /// Reads a record written compactly, beginning at `start`; yields it and the offset behind it.
+    /// Reads a record written compactly, beginning at `start`, into this empty one; yields the offset behind it.
     ///
     /// `None` says that something was out of the ordinary and that [`Record::parse_any`] is to look.
-    pub(crate) fn skim(file: &'a str, cursor: &mut Cursor<'a>, start: usize) -> Option<(Self, usize)> {
+    pub(crate) fn skim(&mut self, file: &'a str, cursor: &mut Cursor<'a>, start: usize) -> Option<usize> {
         let bytes = file.as_bytes();
-        let mut record = Record::default();
         let mut at = start + 1;
         if bytes.get(start) != Some(&b'{') || bytes.get(at) != Some(&b'"') {
             return None;
         }
-        cursor.take_escapes();
+        cursor.mark();
         loop {
             let key_end = cursor.string_end(at)?;
-            let key = file.get(at + 1..key_end)?;
-            if bytes.get(key_end + 1) != Some(&b':') || key.contains('\\') {
+            let key = bytes.get(at + 1..key_end)?;
+            if bytes.get(key_end + 1) != Some(&b':') || !cursor.is_plain() && key.contains(&b'\\') {
                 return None;
             }
             let value_start = key_end + 2;
             let value_end = value_end(bytes, cursor, value_start)?;
-            let value = file.get(value_start..value_end)?;
-            record.set(key, value)?;
+            if let Some(field) = Field::of(key) {
+                self.set(field, file.get(value_start..value_end)?, cursor.is_plain())?;
+            }
             match bytes.get(value_end)? {
                 b',' if bytes.get(value_end + 1) == Some(&b'"') => at = value_end + 1,
                 b'}' => {
-                    record.text = file.get(start..=value_end)?;
-                    return Some((record, value_end + 1));
+                    self.text = file.get(start..=value_end)?;
+                    return Some(value_end + 1);
                 }
                 _ => return None,
             }
         }
     }
 
-    /// Takes up one top-level member. `None`: a string whose escapes cannot be resolved.
-    fn set(&mut self, key: &str, value: &'a str) -> Option<()> {
-        let field = match key {
-            "eventSource" => &mut self.source,
-            "eventName" => &mut self.name,
-            "eventTime" => &mut self.time,
-            "eventID" => &mut self.id,
-            "awsRegion" => &mut self.region,
-            "sourceIPAddress" => &mut self.source_ip,
-            "errorCode" => &mut self.error_code,
-            "eventType" => &mut self.event_type,
-            "eventCategory" => &mut self.category,
-            "recipientAccountId" => &mut self.recipient_account,
-            "readOnly" => {
+    /// Takes up one member; `plain` says that nothing in it is escaped. `None`: escapes that cannot be resolved.
+    fn set(&mut self, field: Field, value: &'a str, plain: bool) -> Option<()> {
+        let place = match field {
+            Field::Source => &mut self.source,
+            Field::Name => &mut self.name,
+            Field::Time => &mut self.time,
+            Field::Id => &mut self.id,
+            Field::Region => &mut self.region,
+            Field::SourceIp => &mut self.source_ip,
+            Field::ErrorCode => &mut self.error_code,
+            Field::EventType => &mut self.event_type,
+            Field::Category => &mut self.category,
+            Field::RecipientAccount => &mut self.recipient_account,
+            Field::ReadOnly => {
                 self.read_only = tolerant_bool(value);
                 return Some(());
             }
-            "userIdentity" => {
+            Field::Identity => {
                 self.identity = value;
+                self.identity_is_plain = plain;
                 return Some(());
             }
-            "addendum" => {
+            Field::Addendum => {
                 self.addendum = value;
                 return Some(());
             }
-            _ => return Some(()),
         };
-        *field = scalar(value)?;
+        *place = scalar(value, plain)?;
         Some(())
     }
 
@@ -246,12 +287,17 @@ impl<'a> Record<'a> {
     }
 
     fn identity_is_escaped(&self) -> bool {
-        memchr::memchr(b'\\', self.identity.as_bytes()).is_some()
+        !self.identity_is_plain && memchr::memchr(b'\\', self.identity.as_bytes()).is_some()
     }
 
     /// `eventTime`, or why it cannot be read.
     pub fn event_time(&self) -> Result<Time, Unreadable> {
         Time::parse(&self.time).ok_or(Unreadable::BadTime)
+    }
+
+    /// `eventID`, where it alone identifies the record within its account.
+    pub fn plain_id(&self) -> Option<&str> {
+        (!self.id.is_empty() && self.addendum.is_empty()).then_some(&*self.id)
     }
 
     /// What identifies the record over all copies; `account_hint` comes from the log file's name or the envelope.
@@ -405,10 +451,11 @@ fn literal(bytes: &[u8], start: usize, word: &[u8]) -> Option<usize> {
     bytes.get(start..)?.starts_with(word).then_some(start + word.len())
 }
 
-/// The text of a scalar: a string without its quotes, empty for null.
-fn scalar(value: &str) -> Option<Cow<'_, str>> {
+/// The text of a scalar: a string without its quotes, empty for null. `plain`: there is nothing to unescape.
+#[inline]
+fn scalar(value: &str, plain: bool) -> Option<Cow<'_, str>> {
     match value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        Some(inner) if !inner.bytes().any(|b| b == b'\\' || b < 0x20) => Some(Cow::Borrowed(inner)),
+        Some(inner) if plain || !inner.bytes().any(|b| b == b'\\' || b < 0x20) => Some(Cow::Borrowed(inner)),
         Some(_) => serde_json::from_str::<String>(value).ok().map(Cow::Owned),
         None if value == "null" => Some(Cow::Borrowed("")),
         None => Some(Cow::Borrowed(value)),
@@ -425,6 +472,11 @@ fn tolerant_bool(value: &str) -> Option<bool> {
     } else {
         None
     }
+}
+
+/// The SHA-256 of bytes.
+pub fn digest(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
 }
 
 /// Bytes in lower-case hexadecimal.
@@ -448,7 +500,9 @@ impl<'de> Visitor<'de> for HeaderVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Record<'de>, A::Error> {
         let mut record = Record::default();
         while let Some((key, value)) = map.next_entry::<CowStr<'de>, &'de RawValue>()? {
-            record.set(&key.0, value.get()).ok_or_else(|| serde::de::Error::custom("invalid escape"))?;
+            if let Some(field) = Field::of(key.0.as_bytes()) {
+                record.set(field, value.get(), false).ok_or_else(|| serde::de::Error::custom("invalid escape"))?;
+            }
         }
         Ok(record)
     }

@@ -2,22 +2,139 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use ipnet::IpNet;
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::detection::Severity;
+use crate::detection::{Category, Detection, Severity};
 use crate::finding::Match;
-use crate::window::Step;
+use crate::time::Time;
+use crate::window::{BUCKET_SECONDS, Step};
 
 /// The settings in force.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
+    /// Whether alerts go out, or only a daily list of what would have.
+    pub alerts: Alerts,
+    /// The least severity that alerts at once.
+    pub minimum_alert_severity: Severity,
     /// The accounts that are ours, by id.
     pub accounts: BTreeMap<String, Account>,
     /// What belongs to the trail and to this system.
     pub own: Own,
+    /// Networks of our own, by name.
+    pub networks: BTreeMap<String, Network>,
+    /// What is expected and may be lowered.
+    pub expected: Vec<Expected>,
     /// When repeated failures become a finding.
     pub thresholds: Thresholds,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            alerts: Alerts::Send,
+            minimum_alert_severity: Severity::High,
+            accounts: BTreeMap::new(),
+            own: Own::default(),
+            networks: BTreeMap::new(),
+            expected: Vec::new(),
+            thresholds: Thresholds::default(),
+        }
+    }
+}
+
+/// What happens to alerts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Alerts {
+    /// They are sent.
+    #[default]
+    Send,
+    /// The daily summary says what would have been sent.
+    Observe,
+}
+
+/// A network of our own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// Its addresses.
+    pub cidrs: Vec<IpNet>,
+    /// Why it is ours.
+    pub reason: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// When it ceases to be.
+    #[serde(deserialize_with = "day_or_time")]
+    pub expires: Time,
+}
+
+/// Something that is expected. All that is said has to hold; a match is then lowered, and still stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expected {
+    /// A detection's id.
+    #[serde(default)]
+    pub detection: String,
+    /// A category.
+    #[serde(default)]
+    pub category: Option<Category>,
+    /// An actor's name, role or ARN; `*` stands for anything.
+    #[serde(default)]
+    pub actor: String,
+    /// The name of a network of ours, or a CIDR.
+    #[serde(default)]
+    pub source: String,
+    /// A resource: a bucket, a security group, an ARN; `*` stands for anything.
+    #[serde(default)]
+    pub resource: String,
+    /// An account.
+    #[serde(default)]
+    pub account: String,
+    /// Ports: all that was opened has to be among them.
+    #[serde(default)]
+    pub ports: Vec<u16>,
+    /// What it is lowered to.
+    #[serde(default = "informational")]
+    pub severity: Severity,
+    /// Why it is expected.
+    pub reason: String,
+    /// Who says so.
+    pub owner: String,
+    /// Until when. CRITICAL is lowered in the last 24 hours before this alone.
+    #[serde(deserialize_with = "day_or_time")]
+    pub expires: Time,
+}
+
+fn informational() -> Severity {
+    Severity::Informational
+}
+
+/// `2027-01-31` is the end of that day, UTC; or RFC 3339.
+fn day_or_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Time, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let day = || Time::parse(&format!("{text}T23:59:59Z"));
+    Time::parse(&text).or_else(day).ok_or_else(|| {
+        serde::de::Error::custom(format!("`{text}` is neither a day like 2027-01-31 nor an RFC 3339 time"))
+    })
+}
+
+/// Why settings are not taken up. The last good ones stay in force.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// Not TOML, or not of the shape of settings.
+    #[error("{0}")]
+    Toml(String),
+    /// A value that cannot be right.
+    #[error("{place}: {problem}")]
+    Value {
+        /// Where.
+        place: String,
+        /// What is wrong, and what would be right.
+        problem: String,
+    },
 }
 
 /// An account of ours.
@@ -124,12 +241,293 @@ impl Default for Thresholds {
     }
 }
 
+/// How long a CRITICAL match may be expected, in seconds.
+const CRITICAL_LOWERED_SECONDS: i64 = 24 * 3600;
+
 impl Settings {
+    /// Reads `config.toml`. An unknown key or id is an error that suggests what was meant.
+    pub fn from_toml(text: &str) -> Result<Self, SettingsError> {
+        let settings: Self = toml::from_str(text).map_err(|error| SettingsError::Toml(explain(&error)))?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn check(&self) -> Result<(), SettingsError> {
+        for id in self.accounts.keys() {
+            if id.len() != 12 || !id.bytes().all(|b| b.is_ascii_digit()) {
+                return Err(wrong(format!("accounts.{id}"), "an account id has twelve digits"));
+            }
+        }
+        for (index, expected) in self.expected.iter().enumerate() {
+            self.check_expected(expected)
+                .map_err(|problem| wrong(format!("expected, entry {}", index + 1), problem))?;
+        }
+        self.thresholds.check()
+    }
+
+    fn check_expected(&self, expected: &Expected) -> Result<(), String> {
+        let Expected { detection, source, .. } = expected;
+        if !detection.is_empty() {
+            let all = crate::detections::all();
+            let ids: Vec<&str> = all.iter().map(|known| known.id).collect();
+            if !ids.contains(&detection.as_str()) {
+                return Err(format!("there is no detection `{detection}`{}", suggestion(detection, &ids)));
+            }
+        }
+        if !source.is_empty() && source.parse::<IpNet>().is_err() && !self.networks.contains_key(source) {
+            let names: Vec<&str> = self.networks.keys().map(String::as_str).collect();
+            return Err(format!("`{source}` is neither a CIDR nor one of [networks]{}", suggestion(source, &names)));
+        }
+        if expected.says_nothing() {
+            return Err("it names neither detection, category, actor, source, resource, account nor ports, \
+                        and would expect everything"
+                .to_owned());
+        }
+        Ok(())
+    }
+
     /// Whether an account is known to be ours: listed, or this stack's own.
     pub fn is_ours(&self, account: &str) -> bool {
         self.accounts.contains_key(account) || (!account.is_empty() && self.own.account == account)
     }
 
-    /// Lowers a match that the settings expect.
-    pub(crate) fn lower(&self, _found: &mut Match) {}
+    /// `prod-payments 111122223333`: an account as people know it.
+    pub fn account_name(&self, account: &str) -> String {
+        match self.accounts.get(account) {
+            Some(known) if !known.name.is_empty() => format!("{} {account}", known.name),
+            _ => account.to_owned(),
+        }
+    }
+
+    /// The name of the network of ours that an address is in, at a time.
+    pub fn network_of(&self, address: &str, time: Time) -> Option<&str> {
+        let address: std::net::IpAddr = address.parse().ok()?;
+        let holds = |network: &&Network| time <= network.expires && network.cidrs.iter().any(|c| c.contains(&address));
+        let found = self.networks.iter().find(|(_, network)| holds(network));
+        found.map(|(name, _)| name.as_str())
+    }
+
+    /// Lowers a match that is expected.
+    pub(crate) fn lower(&self, found: &mut Match) {
+        if let Some(expected) = self.expected.iter().find(|expected| self.expects(expected, found)) {
+            found.lead.severity = expected.severity;
+            found.lowered_by = Some(format!("{} ({}, until {})", expected.reason, expected.owner, expected.expires));
+        }
+    }
+
+    fn expects(&self, expected: &Expected, found: &Match) -> bool {
+        let lead = &found.lead;
+        let time = lead.time.0;
+        let fits = |pattern: &str, texts: &[&str]| pattern.is_empty() || texts.iter().any(|text| glob(pattern, text));
+        let resources: Vec<&str> = found.resources.iter().map(String::as_str).collect();
+        found.detection.lowerable
+            && lead.severity > expected.severity
+            && time <= expected.expires
+            && (lead.severity != Severity::Critical || time.0 >= expected.expires.0 - CRITICAL_LOWERED_SECONDS)
+            && expected.concerns(found.detection)
+            && fits(&expected.actor, &[&lead.actor.name, &lead.actor.role, &lead.actor.arn])
+            && fits(&expected.resource, &resources)
+            && fits(&expected.account, &[&found.record_account])
+            && self.comes_from(&expected.source, &lead.source_ip, time)
+            && (expected.ports.is_empty() || found.opens_only(&expected.ports))
+    }
+
+    fn comes_from(&self, source: &str, address: &str, time: Time) -> bool {
+        if source.is_empty() {
+            return true;
+        }
+        match (source.parse::<IpNet>(), address.parse::<std::net::IpAddr>()) {
+            (Ok(cidr), Ok(address)) => cidr.contains(&address),
+            _ => self.network_of(address, time) == Some(source),
+        }
+    }
+}
+
+impl Expected {
+    fn says_nothing(&self) -> bool {
+        let texts = [&self.detection, &self.actor, &self.source, &self.resource, &self.account];
+        texts.iter().all(|text| text.is_empty()) && self.category.is_none() && self.ports.is_empty()
+    }
+
+    fn concerns(&self, detection: &Detection) -> bool {
+        (self.detection.is_empty() || self.detection == detection.id)
+            && self.category.is_none_or(|category| category == detection.category)
+    }
+}
+
+impl Thresholds {
+    fn check(&self) -> Result<(), SettingsError> {
+        let limits = [
+            ("user_failures", self.user_failures),
+            ("address_failures", self.address_failures),
+            ("address_users", self.address_users),
+            ("address_accounts", self.address_accounts),
+            ("root_failures", self.root_failures),
+            ("mfa_failures", self.mfa_failures),
+            ("refused_calls", self.refused_calls),
+            ("refused_iam_changes", self.refused_iam_changes),
+            ("role_failures", self.role_failures),
+            ("probed_principals", self.probed_principals),
+        ];
+        for (name, limit) in limits {
+            let seconds = limit.minutes * 60;
+            if seconds < BUCKET_SECONDS || seconds % BUCKET_SECONDS != 0 || limit.minutes > 24 * 60 {
+                let problem = "minutes is a multiple of 5, from 5 to 1440";
+                return Err(wrong(format!("thresholds.{name}"), problem));
+            }
+            if limit.count == 0 || limit.distinct > limit.count {
+                return Err(wrong(format!("thresholds.{name}"), "count is at least 1 and at least distinct"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn wrong(place: String, problem: impl Into<String>) -> SettingsError {
+    SettingsError::Value { place, problem: problem.into() }
+}
+
+/// TOML's own message, with what was meant where a key is unknown.
+fn explain(error: &toml::de::Error) -> String {
+    let message = error.to_string();
+    let names: Vec<&str> = error.message().split('`').skip(1).step_by(2).collect();
+    match names.as_slice() {
+        [unknown, known @ ..] if error.message().starts_with("unknown") => {
+            format!("{}{}", message.trim_end(), suggestion(unknown, known))
+        }
+        _ => message.trim_end().to_owned(),
+    }
+}
+
+/// `; did you mean …?`, where something known is close.
+fn suggestion(unknown: &str, known: &[&str]) -> String {
+    let close = known.iter().map(|name| (strsim::jaro_winkler(unknown, name), name));
+    close
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map_or(String::new(), |(_, name)| format!("; did you mean `{name}`?"))
+}
+
+/// Whether `*` in a pattern can stand for what makes it the text.
+pub fn glob(pattern: &str, text: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(mut text) = text.strip_prefix(head) else { return false };
+    let mut parts: Vec<&str> = rest.split('*').collect();
+    let tail = parts.pop().unwrap_or_default();
+    for part in parts {
+        let Some(at) = text.find(part) else { return false };
+        text = &text[at + part.len()..];
+    }
+    text.ends_with(tail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{ACCOUNT, record};
+    use crate::{detection::Engine, log_file::Origin, record::Record};
+    use serde_json::json;
+
+    const EXAMPLE: &str = r#"
+        minimum_alert_severity = "CRITICAL"
+        [accounts.111122223333]
+        name = "prod-payments"
+        environment = "production"
+        owner = "team-pay"
+        [networks.office]
+        cidrs = ["203.0.113.0/24"]
+        reason = "head office"
+        owner = "it"
+        expires = "2027-01-31"
+        [[expected]]
+        category = "trail_tampering"
+        source = "office"
+        reason = "drill"
+        owner = "sec"
+        expires = "2026-11-20"
+        [thresholds]
+        user_failures = { count = 8, minutes = 30 }
+    "#;
+
+    #[test]
+    fn a_whole_file_is_read() {
+        let settings = Settings::from_toml(EXAMPLE).expect("good settings");
+        assert_eq!(settings.account_name(ACCOUNT), "prod-payments 111122223333");
+        assert_eq!(settings.thresholds.user_failures.count, 8);
+        assert_eq!(settings.thresholds.mfa_failures, Thresholds::default().mfa_failures);
+        let time = Time::parse("2026-11-20T03:00:00Z").expect("a time");
+        assert_eq!(settings.network_of("203.0.113.7", time), Some("office"));
+        assert_eq!(settings.network_of("AWS Internal", time), None);
+        assert_eq!(Settings::from_toml("").expect("empty is fine"), Settings::default());
+    }
+
+    #[test]
+    fn what_is_unknown_is_an_error_with_a_suggestion() {
+        for (text, hint) in [
+            ("minimum_alert_severty = 'HIGH'", "did you mean `minimum_alert_severity`?"),
+            ("[acounts.111122223333]", "did you mean `accounts`?"),
+            ("[accounts.1234]", "twelve digits"),
+            ("[thresholds]\nuser_failures = {count = 5, minutes = 7}", "multiple of 5"),
+            (
+                "[[expected]]\ndetection='cloudtrail-trail-stoped'\nreason='r'\nowner='o'\nexpires='2027-01-01'",
+                "did you mean `cloudtrail-trail-stopped`?",
+            ),
+            ("[[expected]]\nsource='ofice'\nreason='r'\nowner='o'\nexpires='2027-01-01'", "neither a CIDR"),
+            ("[[expected]]\nreason='r'\nowner='o'\nexpires='2027-01-01'", "would expect everything"),
+            ("[[expected]]\nactor='a'\nreason='r'\nowner='o'\nexpires='soon'", "neither a day"),
+            ("[[expected]]\nactor='a'\nowner='o'\nexpires='2027-01-01'", "missing field `reason`"),
+        ] {
+            let error = Settings::from_toml(text).expect_err(text).to_string();
+            assert!(error.contains(hint), "{text}: {error}");
+        }
+    }
+
+    static NOISY: Detection = Detection {
+        id: "noisy",
+        severity: Severity::Critical,
+        wants: &[crate::detection::Want::Named(&["Noise"])],
+        check: |_| Some(crate::detection::Catch::new(crate::detection::Deed::default()).resource("bucket-7")),
+        ..Detection::BASE
+    };
+    static TAMPERING: Detection = Detection { id: "tampering", lowerable: false, ..NOISY };
+
+    fn severity(detection: &'static Detection, expected: &str) -> Severity {
+        let mut settings = Settings::from_toml(EXAMPLE).expect("good settings");
+        settings.expected = vec![toml::from_str(expected).expect("an entry")];
+        let engine = Engine::with(settings, vec![detection]);
+        let text = record("x.amazonaws.com", "Noise", json!({})).to_string();
+        let mut found = None;
+        let record = Record::parse(&text).expect("a record");
+        engine.evaluate(&record, &Origin::default(), &mut |m| found = Some(m)).expect("readable");
+        found.expect("caught").lead.severity
+    }
+
+    #[test]
+    fn an_expected_match_is_lowered_while_the_entry_lasts() {
+        let entry = |what: &str, expires: &str| format!("{what}\nreason='r'\nowner='o'\nexpires='{expires}'");
+        let low = Severity::Informational;
+        for (what, expected) in [
+            ("actor='ali*'", low),
+            ("actor='bob'", Severity::Critical),
+            ("source='office'", low),
+            ("source='198.51.100.0/24'", Severity::Critical),
+            ("resource='bucket-*'", low),
+            ("resource='bucket'", Severity::Critical),
+            ("account='111122223333'\nactor='alice'", low),
+            ("account='222222222222'\nactor='alice'", Severity::Critical),
+            ("ports=[443]", Severity::Critical),
+        ] {
+            assert_eq!(severity(&NOISY, &entry(what, "2026-11-20T12:00:00Z")), expected, "{what}");
+        }
+        // Over already, and for longer than a CRITICAL match may be expected.
+        assert_eq!(severity(&NOISY, &entry("actor='alice'", "2026-11-20T03:00:00Z")), Severity::Critical);
+        assert_eq!(severity(&NOISY, &entry("actor='alice'", "2026-11-30")), Severity::Critical);
+        assert_eq!(severity(&TAMPERING, &entry("actor='alice'", "2026-11-20T12:00:00Z")), Severity::Critical);
+    }
+
+    #[test]
+    fn stars_stand_for_anything() {
+        assert!(glob("a*c*", "abbcd") && glob("*", "") && glob("abc", "abc") && glob("*role/x", "arn:role/x"));
+        assert!(!glob("a*c", "abd") && !glob("abc", "abcd") && !glob("a*bc*d", "abd"));
+    }
 }

@@ -7,9 +7,9 @@ use super::skim::Cursor;
 use crate::record::{Record, Unreadable};
 
 /// One element of a log file's list.
-pub(super) struct Found<'a> {
+pub(super) struct Found<'r, 'a> {
     pub(super) bytes: &'a [u8],
-    pub(super) record: Result<Record<'a>, Unreadable>,
+    pub(super) record: Result<&'r Record<'a>, Unreadable>,
 }
 
 /// How the list ended.
@@ -21,8 +21,8 @@ pub(super) enum End {
 }
 
 /// Hands every element of `{"Records":[…]}`, of a bare list, or of a file with an object a line to `take`.
-pub(super) fn records<'a>(bytes: &'a [u8], take: &mut dyn FnMut(Found<'a>)) -> End {
-    let text = std::str::from_utf8(bytes).ok();
+pub(super) fn records<'a>(bytes: &'a [u8], take: &mut dyn FnMut(Found<'_, 'a>)) -> End {
+    let text = simdutf8::basic::from_utf8(bytes).ok();
     let start = skip_space(bytes, 0);
     let walk = Walk { bytes, text };
     match bytes.get(start) {
@@ -115,7 +115,7 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     /// The elements of the list that opens at `open`.
-    fn list(&self, open: usize, take: &mut dyn FnMut(Found<'a>)) -> End {
+    fn list(&self, open: usize, take: &mut dyn FnMut(Found<'_, 'a>)) -> End {
         let mut cursor = Cursor::new(self.bytes, open + 1);
         let mut at = skip_space(self.bytes, open + 1);
         if self.bytes.get(at) == Some(&b']') {
@@ -135,7 +135,7 @@ impl<'a> Walk<'a> {
     }
 
     /// An object a line, or several one after another.
-    fn lines(&self, start: usize, take: &mut dyn FnMut(Found<'a>)) -> End {
+    fn lines(&self, start: usize, take: &mut dyn FnMut(Found<'_, 'a>)) -> End {
         let mut cursor = Cursor::new(self.bytes, start);
         let mut at = start;
         while at < self.bytes.len() {
@@ -151,12 +151,13 @@ impl<'a> Walk<'a> {
     }
 
     /// Reads the element at `at` and yields its end. `None`: the file ends inside it.
-    fn element(&self, at: usize, cursor: &mut Cursor<'a>, take: &mut dyn FnMut(Found<'a>)) -> Option<usize> {
+    fn element(&self, at: usize, cursor: &mut Cursor<'a>, take: &mut dyn FnMut(Found<'_, 'a>)) -> Option<usize> {
         let bookmark = cursor.clone();
+        let mut record = Record::default();
         if let Some(text) = self.text
-            && let Some((record, end)) = Record::skim(text, cursor, at)
+            && let Some(end) = record.skim(text, cursor, at)
         {
-            take(Found { bytes: &self.bytes[at..end], record: Ok(record) });
+            take(Found { bytes: &self.bytes[at..end], record: Ok(&record) });
             return Some(end);
         }
         *cursor = bookmark;
@@ -165,7 +166,8 @@ impl<'a> Walk<'a> {
             return None;
         };
         let bytes = &self.bytes[at..end];
-        take(Found { bytes, record: read(bytes) });
+        let record = read(bytes);
+        take(Found { bytes, record: record.as_ref().map_err(Clone::clone) });
         Some(end)
     }
 }

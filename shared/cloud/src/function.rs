@@ -1,0 +1,28 @@
+//! What the mains of the functions have in common: logs, the environment, the loop.
+
+use std::future::Future;
+
+use futures::FutureExt;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde_json::Value;
+use tracing_subscriber::EnvFilter;
+
+/// Logs as one line of JSON each, on stdout as Lambda collects them.
+pub fn log_as_json() {
+    let filter = EnvFilter::try_from_env("QTRAIL_LOG").unwrap_or_else(|_| EnvFilter::new("info,aws_config=warn"));
+    tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).with_target(false).init();
+}
+
+/// Serves invocations with `handle` until the process is ended.
+pub async fn serve<F, R>(handle: F) -> Result<(), Error>
+where
+    F: Fn(Value, String) -> R,
+    R: Future<Output = Result<Value, crate::Error>>,
+{
+    let service = service_fn(|event: LambdaEvent<Value>| {
+        // Boxed: the compiler cannot lay out the whole stack of futures as one.
+        let handled = handle(event.payload, event.context.request_id).boxed_local();
+        async move { handled.await.map_err(Error::from) }
+    });
+    lambda_runtime::run(service).await
+}

@@ -1,0 +1,456 @@
+//! Log files in, findings and alerts out.
+//!
+//! Findings are committed first and the message is deleted last: whatever fails in between is delivered again, and
+//! merges into what is there.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+use trail::alert::Entry;
+use trail::detection::Engine;
+use trail::envelope::{self, ObjectRef};
+use trail::ledger::{Ledger, TallyKey, crossings};
+use trail::log_file::Limits;
+use trail::record::{Identity, Kind, Record, Unreadable};
+use trail::time::Time;
+
+use crate::alerts::Told;
+use crate::deployment::{Deployment, now};
+use crate::error::Error;
+use crate::settings::Engines;
+
+mod file;
+pub use file::FileOutcome;
+
+/// Files read at the same time.
+const FILES_AT_ONCE: usize = 16;
+
+/// Writes under way at the same time.
+const WRITES_AT_ONCE: usize = 16;
+
+/// Inflated bytes in flight over all files, in KiB.
+const BUDGET_KIB: usize = 512 * 1024;
+
+/// The handler behind the `ingest` function and `qtrail ingest`.
+#[derive(Debug)]
+pub struct Ingest {
+    deployment: Deployment,
+    engines: Engines,
+    limits: Limits,
+    budget: Arc<Semaphore>,
+    heard: Mutex<HashMap<String, Time>>,
+}
+
+/// What a batch came to, for logs, metrics and the command's summary.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Log files read.
+    pub files: u64,
+    /// Records in them.
+    pub records: u64,
+    /// Records that detections have seen.
+    pub evaluated: u64,
+    /// Records that could not be read.
+    pub quarantined: u64,
+    /// Records of other kinds.
+    pub other_kinds: u64,
+    /// Records that came by themselves.
+    pub fast_path: u64,
+    /// Digests seen.
+    pub digests: u64,
+    /// Findings written or changed.
+    pub findings: u64,
+    /// Alerts sent.
+    pub alerts: u64,
+}
+
+/// A message and what it brings.
+struct Delivered {
+    id: String,
+    objects: Vec<ObjectRef>,
+    records: Vec<String>,
+}
+
+/// What a batch has gathered before anything is written.
+#[derive(Default)]
+struct Gathered {
+    ledger: Ledger,
+    /// Which messages have to do with a finding or a tally: they fail with it.
+    sources: BTreeMap<Origin, BTreeSet<usize>>,
+    files: Vec<(usize, FileOutcome)>,
+    /// Bodies by identity: copies are identical, or somebody changed one.
+    bodies: HashMap<Identity, [u8; 32]>,
+    failed: BTreeMap<usize, String>,
+    totals: Totals,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Origin {
+    Finding(String),
+    Tally(TallyKey),
+}
+
+impl Ingest {
+    /// A handler for this deployment.
+    pub fn new(deployment: Deployment) -> Self {
+        Self {
+            deployment,
+            engines: Engines::default(),
+            limits: Limits::default(),
+            budget: Arc::new(Semaphore::new(BUDGET_KIB)),
+            heard: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// What the handler works with.
+    pub fn deployment(&self) -> &Deployment {
+        &self.deployment
+    }
+
+    /// Handles an invocation: a batch of a queue, answered by the messages that failed, or any other envelope, whose
+    /// failure is the invocation's.
+    pub async fn handle(&self, invocation: Value, request_id: &str) -> Result<Value, Error> {
+        let is_queue = invocation["Records"][0]["eventSource"] == "aws:sqs";
+        if !is_queue {
+            let delivery = envelope::read_value(&invocation)?;
+            let message = self.admit(delivery, false).map(|(objects, records)| Delivered {
+                id: String::new(),
+                objects,
+                records,
+            })?;
+            let (_, failed) = self.batch(vec![Ok(message)], request_id).await?;
+            return match failed.into_values().next() {
+                None => Ok(json!({})),
+                Some(reason) => Err(Error::Configuration(reason)),
+            };
+        }
+        let batch: aws_lambda_events::sqs::SqsEvent = serde_json::from_value(invocation)
+            .map_err(|e| Error::Configuration(format!("an SQS batch that cannot be read: {e}")))?;
+        let ids: Vec<String> = batch.records.iter().map(|m| m.message_id.clone().unwrap_or_default()).collect();
+        let messages = batch.records.iter().map(|message| self.open(message)).collect();
+        let (_, failed) = self.batch(messages, request_id).await?;
+        let failures: Vec<Value> =
+            failed.keys().filter_map(|index| ids.get(*index)).map(|id| json!({"itemIdentifier": id})).collect();
+        Ok(json!({"batchItemFailures": failures}))
+    }
+
+    /// Reads objects, one after another in batches, as `qtrail ingest` does.
+    pub async fn objects(&self, objects: Vec<ObjectRef>) -> Result<(Totals, Vec<String>), Error> {
+        let message = |object: ObjectRef| Ok(Delivered { id: object.id(), objects: vec![object], records: Vec::new() });
+        let (totals, failed) = self.batch(objects.into_iter().map(message).collect(), "local").await?;
+        Ok((totals, failed.into_values().collect()))
+    }
+
+    fn open(&self, message: &aws_lambda_events::sqs::SqsMessage) -> Result<Delivered, (String, Error)> {
+        let id = message.message_id.clone().unwrap_or_default();
+        let fast = self.deployment.fast_path.is_some() && message.event_source_arn == self.deployment.fast_path;
+        let body = message.body.as_deref().unwrap_or_default();
+        let admitted = envelope::read(body).map_err(Error::from).and_then(|delivery| self.admit(delivery, fast));
+        admitted.map(|(objects, records)| Delivered { id: id.clone(), objects, records }).map_err(|error| (id, error))
+    }
+
+    /// Only our buckets; records by themselves only from the queue that EventBridge alone may write to.
+    fn admit(&self, delivery: envelope::Delivery, fast: bool) -> Result<(Vec<ObjectRef>, Vec<String>), Error> {
+        for ignored in &delivery.ignored {
+            tracing::info!(ignored, "nothing to do");
+        }
+        let ours = &self.deployment.own.log_buckets;
+        if let Some(foreign) = delivery.objects.iter().find(|object| !ours.contains(&object.bucket)) {
+            return Err(Error::ForeignBucket(foreign.bucket.clone()));
+        }
+        if !fast && !delivery.records.is_empty() {
+            return Err(Error::NotFastPath);
+        }
+        Ok((delivery.objects, delivery.records))
+    }
+
+    async fn batch(
+        &self,
+        messages: Vec<Result<Delivered, (String, Error)>>,
+        request_id: &str,
+    ) -> Result<(Totals, BTreeMap<usize, String>), Error> {
+        let now = now();
+        let engine = self.engines.current(&self.deployment, now).await?;
+        let mut gathered = self.gather(&engine, messages, request_id).await;
+        let entries = self.commit(&engine, &mut gathered, now).await;
+        self.note_files(&mut gathered, now).await;
+        gathered.totals.alerts = self.tell(&engine, entries, now).await;
+        self.report(&gathered.totals);
+        Ok((gathered.totals, gathered.failed))
+    }
+
+    /// Reads everything that the messages bring.
+    async fn gather(
+        &self,
+        engine: &Arc<Engine>,
+        messages: Vec<Result<Delivered, (String, Error)>>,
+        request_id: &str,
+    ) -> Gathered {
+        let mut gathered = Gathered::default();
+        let mut objects = Vec::new();
+        for (index, message) in messages.into_iter().enumerate() {
+            match message {
+                Ok(message) => {
+                    gathered.fast_path(engine, index, &message);
+                    objects.extend(message.objects.into_iter().map(|object| (index, object)));
+                }
+                Err((id, error)) => gathered.fail(index, &id, &error),
+            }
+        }
+        let mut read = stream::iter(objects)
+            .map(|(index, object)| async move { (index, self.read(engine, object, request_id).await) })
+            .buffer_unordered(FILES_AT_ONCE);
+        while let Some((index, outcome)) = read.next().await {
+            match outcome {
+                Ok(outcome) => gathered.file(index, outcome),
+                Err(error) => gathered.fail(index, "", &error),
+            }
+        }
+        gathered
+    }
+
+    async fn read(&self, engine: &Arc<Engine>, object: ObjectRef, request_id: &str) -> Result<FileOutcome, Error> {
+        let started = Instant::now();
+        let bytes: Bytes = self.deployment.stores.get(&object).await?;
+        let outcome = file::read(engine, (object, bytes), self.limits, &self.budget).await?;
+        self.quarantine(&outcome).await?;
+        tracing::info!(
+            request_id,
+            object = %outcome.object.id(),
+            records = outcome.report.records,
+            quarantined = outcome.report.quarantined.len(),
+            matches = outcome.report.matches.len(),
+            milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "log file"
+        );
+        Ok(outcome)
+    }
+
+    /// Keeps the bytes of records that could not be read, and why. Written before the message can be deleted; a
+    /// repeated delivery writes the same again.
+    async fn quarantine(&self, outcome: &FileOutcome) -> Result<(), Error> {
+        let data = &self.deployment.data;
+        for bad in &outcome.report.quarantined {
+            let name = format!("{:06}", bad.index);
+            let folder = ["quarantine", outcome.object.bucket.as_str(), outcome.object.key.as_str()];
+            let at = |suffix: &str| data.join(&folder).join(format!("{name}.{suffix}"));
+            data.put(&at("bin"), bad.bytes.clone()).await?;
+            let why = json!({
+                "object": outcome.object.id(), "index": bad.index, "bytes": bad.bytes.len(),
+                "reason": bad.reason.to_string(),
+            });
+            data.put(&at("json"), why.to_string().into_bytes()).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes findings and tallies. What cannot be written fails the messages that it came from, and nothing else.
+    async fn commit(&self, engine: &Engine, gathered: &mut Gathered, now: Time) -> Vec<Entry> {
+        let state = &self.deployment.state;
+        let settings = engine.settings();
+        let ledger = std::mem::take(&mut gathered.ledger);
+        for (key, by) in &ledger.issued {
+            if let Err(error) = state.note_issued_key(key, by, now).await {
+                tracing::warn!(%error, "who asked for a root session is not noted");
+            }
+        }
+        let singles = ledger.findings.values().map(|f| (Origin::Finding(f.finding_id.clone()), f.clone()));
+        let mut owed: Vec<(Origin, trail::finding::Finding)> = singles.collect();
+        let mut tallied = stream::iter(&ledger.tallies)
+            .map(|(key, buckets)| async move {
+                let reach = key.detection.threshold.map_or((0, 0), |t| t(&settings.thresholds).reach());
+                (key, state.tally(key, buckets, (reach, now)).await)
+            })
+            .buffer_unordered(WRITES_AT_ONCE);
+        while let Some((key, buckets)) = tallied.next().await {
+            match buckets {
+                Ok(buckets) => {
+                    let found = crossings(key, &buckets, settings);
+                    owed.extend(found.into_iter().map(|finding| (Origin::Tally(key.clone()), finding)));
+                }
+                Err(error) => gathered.fail_origin(&Origin::Tally(key.clone()), &error),
+            }
+        }
+        drop(tallied);
+        let mut commits = stream::iter(owed)
+            .map(|(origin, finding)| async move { (origin, state.commit(&finding, settings, now).await) })
+            .buffer_unordered(WRITES_AT_ONCE);
+        let mut entries = Vec::new();
+        while let Some((origin, committed)) = commits.next().await {
+            match committed {
+                Ok(committed) => {
+                    gathered.totals.findings += u64::from(committed.change.changed);
+                    entries.push(committed.entry);
+                }
+                Err(error) => gathered.fail_origin(&origin, &error),
+            }
+        }
+        entries
+    }
+
+    /// Notes the files whose findings stand. A file that was noted before counts nothing.
+    async fn note_files(&self, gathered: &mut Gathered, now: Time) {
+        for (index, outcome) in std::mem::take(&mut gathered.files) {
+            if gathered.failed.contains_key(&index) {
+                continue;
+            }
+            if let Err(error) = self.note_file(&outcome, now).await {
+                gathered.fail(index, "", &error);
+            }
+            gathered.totals.add(&outcome);
+            if let Some(error) = outcome.failure() {
+                gathered.fail(index, "", &error);
+            }
+        }
+    }
+
+    async fn note_file(&self, outcome: &FileOutcome, now: Time) -> Result<(), Error> {
+        let Some(record) = outcome.file_record() else { return Ok(()) };
+        self.deployment.state.note_file(&record, now).await?;
+        let Some(delivered) = record.delivered.filter(|_| record.account != "-") else { return Ok(()) };
+        if self.is_later(&record.account, delivered) {
+            self.deployment.state.note_heard(&record.account, delivered).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether this process has not noted a delivery as late for the account in these ten minutes.
+    fn is_later(&self, account: &str, delivered: Time) -> bool {
+        let mut heard = self.heard.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let later = heard.get(account).is_none_or(|known| delivered.0 - known.0 >= 600);
+        if later {
+            heard.insert(account.to_owned(), delivered);
+        }
+        later
+    }
+
+    /// Tells people. Whatever fails here stays owed in the table, and `notify` sees to it.
+    async fn tell(&self, engine: &Engine, entries: Vec<Entry>, now: Time) -> u64 {
+        let Some(alerts) = &self.deployment.alerts else { return 0 };
+        let mut sent = 0;
+        for entry in entries.into_iter().filter(|entry| entry.due.is_some()) {
+            match alerts.tell(&self.deployment.state, &entry, engine.settings(), now).await {
+                Ok(Told::Sent) => sent += 1,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!(%error, finding = entry.finding.finding_id, "an alert stays owed");
+                }
+            }
+        }
+        sent
+    }
+
+    fn report(&self, totals: &Totals) {
+        self.deployment.metrics.emit(&[
+            ("LogFiles", totals.files),
+            ("RecordsIn", totals.records),
+            ("RecordsEvaluated", totals.evaluated),
+            ("RecordsQuarantined", totals.quarantined),
+            ("RecordsOtherKinds", totals.other_kinds),
+            ("FastPathRecords", totals.fast_path),
+            ("DigestFiles", totals.digests),
+            ("Findings", totals.findings),
+            ("AlertsSent", totals.alerts),
+        ]);
+    }
+}
+
+impl Gathered {
+    fn fail(&mut self, index: usize, message: &str, error: &Error) {
+        tracing::error!(%error, message, "a message goes back to the queue");
+        self.failed.entry(index).or_insert_with(|| error.to_string());
+    }
+
+    fn fail_origin(&mut self, origin: &Origin, error: &Error) {
+        let indices = self.sources.get(origin).cloned().unwrap_or_default();
+        indices.into_iter().for_each(|index| self.fail(index, "", error));
+    }
+
+    /// Records that came by themselves: findings, and no claim to completeness.
+    fn fast_path(&mut self, engine: &Engine, index: usize, message: &Delivered) {
+        for text in &message.records {
+            let mut found = Vec::new();
+            let evaluated = Record::parse(text).and_then(|record| evaluate_alone(engine, &record, &mut found));
+            match evaluated {
+                Ok(()) => self.totals.fast_path += 1,
+                Err(error) => self.fail(index, &message.id, &error.into()),
+            }
+            found.iter().for_each(|m| self.add(index, m));
+        }
+    }
+
+    fn file(&mut self, index: usize, mut outcome: FileOutcome) {
+        for (identity, body) in std::mem::take(&mut outcome.bodies) {
+            if *self.bodies.entry(identity).or_insert(body) != body {
+                outcome.report.matches.push(outcome.conflict());
+            }
+        }
+        for found in std::mem::take(&mut outcome.report.matches) {
+            self.add(index, &found);
+        }
+        self.files.push((index, outcome));
+    }
+
+    fn add(&mut self, index: usize, found: &trail::finding::Match) {
+        let origin = if found.tally.is_some() {
+            Origin::Tally(TallyKey {
+                detection: found.detection,
+                account: found.account.clone(),
+                key: found.key.clone(),
+            })
+        } else {
+            Origin::Finding(trail::finding::Finding::of(found).finding_id)
+        };
+        self.sources.entry(origin).or_default().insert(index);
+        self.ledger.add(found);
+    }
+}
+
+fn evaluate_alone(
+    engine: &Engine,
+    record: &Record<'_>,
+    found: &mut Vec<trail::finding::Match>,
+) -> Result<(), Unreadable> {
+    if record.kind() != Kind::Api {
+        return Ok(());
+    }
+    if record.source.is_empty() || record.name.is_empty() {
+        return Err(Unreadable::Missing("eventSource or eventName"));
+    }
+    engine.evaluate(record, &trail::log_file::Origin::default(), &mut |m| found.push(m))
+}
+
+impl std::ops::AddAssign for Totals {
+    fn add_assign(&mut self, other: Self) {
+        self.files += other.files;
+        self.records += other.records;
+        self.evaluated += other.evaluated;
+        self.quarantined += other.quarantined;
+        self.other_kinds += other.other_kinds;
+        self.fast_path += other.fast_path;
+        self.digests += other.digests;
+        self.findings += other.findings;
+        self.alerts += other.alerts;
+    }
+}
+
+impl Totals {
+    fn add(&mut self, outcome: &FileOutcome) {
+        let count = |n: usize| n as u64;
+        let report = &outcome.report;
+        if report.digest || outcome.is_nothing() {
+            self.digests += u64::from(report.digest);
+            return;
+        }
+        self.files += 1;
+        self.records += count(report.records);
+        self.evaluated += count(report.evaluated);
+        self.quarantined += count(report.quarantined.len());
+        self.other_kinds += report.other_kinds.values().map(|n| count(*n)).sum::<u64>();
+    }
+}

@@ -1,0 +1,146 @@
+//! One log file, from bytes to what is to be said about it.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use tokio::sync::Semaphore;
+use trail::detection::Engine;
+use trail::envelope::ObjectRef;
+use trail::finding::Match;
+use trail::log_file::{Inflated, Inflater, Limits, Problem, Report, Subject, evaluate};
+use trail::object_key::{ObjectKey, ObjectKind};
+use trail::record::{Identity, Record, digest, hex};
+use trail::time::Time;
+
+use crate::error::Error;
+use crate::state::FileRecord;
+
+/// What became of a log file.
+#[derive(Debug)]
+pub struct FileOutcome {
+    /// Which one.
+    pub object: ObjectRef,
+    /// What the reader says.
+    pub report: Report,
+    /// Delivered bytes.
+    size: usize,
+    /// SHA-256 of the inflated text.
+    sha256: String,
+    /// The hash of each record that a detection caught, by identity.
+    pub(super) bodies: HashMap<Identity, [u8; 32]>,
+}
+
+/// Reads a log file within the budget for all files in flight.
+pub(super) async fn read(
+    engine: &Engine,
+    (object, bytes): (ObjectRef, Bytes),
+    limits: Limits,
+    budget: &Semaphore,
+) -> Result<FileOutcome, Error> {
+    let kind = ObjectKey::parse(&object.key).kind;
+    if kind == ObjectKind::Other && !object.key.ends_with(".json.gz") && !object.key.ends_with(".json") {
+        tracing::info!(object = %object.id(), "not one of CloudTrail's objects");
+        return Ok(FileOutcome::nothing(object));
+    }
+    let claimed = claimed_size(&bytes).clamp(1 << 16, limits.file_bytes);
+    let mut taken = take(budget, claimed).await;
+    let mut inflated = Inflater::new(Limits { file_bytes: claimed, ..limits }).inflate(&bytes);
+    if matches!(inflated.problem, Some(Problem::TooLarge(_))) && claimed < limits.file_bytes {
+        // More than the trailer claims: honest files do not do that, so it may wait for the whole bound.
+        drop((taken, inflated));
+        taken = take(budget, limits.file_bytes).await;
+        inflated = Inflater::new(limits).inflate(&bytes);
+    }
+    let outcome = FileOutcome::of(engine, (object, bytes.len()), &inflated, limits);
+    drop(taken);
+    Ok(outcome)
+}
+
+async fn take(budget: &Semaphore, bytes: usize) -> Option<tokio::sync::SemaphorePermit<'_>> {
+    let kib = u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX);
+    // The budget is never closed, so that there is always a permit in the end.
+    budget.acquire_many(kib).await.ok()
+}
+
+/// The size that a gzip's trailer claims, or that of plain text.
+fn claimed_size(bytes: &[u8]) -> usize {
+    match bytes.last_chunk::<4>() {
+        Some(word) if bytes.starts_with(&[0x1f, 0x8b]) => u32::from_le_bytes(*word) as usize,
+        _ => bytes.len(),
+    }
+}
+
+impl FileOutcome {
+    fn of(engine: &Engine, (object, size): (ObjectRef, usize), inflated: &Inflated, limits: Limits) -> Self {
+        let account = ObjectKey::parse(&object.key).account.map(str::to_owned);
+        let mut seen: HashMap<Identity, [u8; 32]> = HashMap::new();
+        let mut conflict = false;
+        let mut each = |record: &Record<'_>| {
+            // Only what a detection wanted was loaded; the rest is compared when the lake is written.
+            if !record.body().is_null() {
+                let body = digest(record.text().as_bytes());
+                conflict |= *seen.entry(record.identity(account.as_deref())).or_insert(body) != body;
+            }
+        };
+        let mut report = evaluate(engine, inflated, &object.key, limits, &mut each);
+        let problems = Subject { id: &object.id(), key: &object.key }.problems(&report, inflated.trailing);
+        report.matches.extend(problems);
+        let outcome = Self { report, size, sha256: hex(&digest(&inflated.bytes)), bodies: seen, object };
+        if conflict { outcome.with_conflict() } else { outcome }
+    }
+
+    fn with_conflict(mut self) -> Self {
+        let found = self.conflict();
+        self.report.matches.push(found);
+        self
+    }
+
+    fn nothing(object: ObjectRef) -> Self {
+        Self { object, report: Report::default(), size: 0, sha256: String::new(), bodies: HashMap::new() }
+    }
+
+    /// Whether this is no object of CloudTrail's.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.sha256.is_empty()
+    }
+
+    /// Two different records under one identity, one of them here.
+    pub(super) fn conflict(&self) -> Match {
+        Subject { id: &self.object.id(), key: &self.object.key }.conflict(&self.report)
+    }
+
+    fn time(&self) -> Time {
+        Subject { id: "", key: &self.object.key }.time(&self.report)
+    }
+
+    /// Why the message has to fail though everything readable was evaluated.
+    pub(super) fn failure(&self) -> Option<Error> {
+        let problem = self.report.problem.clone()?;
+        Some(Error::LogFile { object: self.object.id(), problem })
+    }
+
+    /// What is kept of the file; nothing of one that has no records to be kept.
+    pub(super) fn file_record(&self) -> Option<FileRecord> {
+        if self.report.digest || self.report.problem.is_some() || self.is_nothing() {
+            return None;
+        }
+        let key = ObjectKey::parse(&self.object.key);
+        let count = |n: usize| n as u64;
+        let (first, last) = self.report.times.clone().unzip();
+        Some(FileRecord {
+            object: format!("{}/{}", self.object.bucket, self.object.key),
+            version: self.object.version.clone(),
+            sha256: self.sha256.clone(),
+            size: count(self.size),
+            account: key.account.unwrap_or("-").to_owned(),
+            date: self.time().date(),
+            delivered: key.time,
+            records: count(self.report.records),
+            evaluated: count(self.report.evaluated),
+            quarantined: count(self.report.quarantined.len()),
+            other_kinds: self.report.other_kinds.values().map(|n| count(*n)).sum(),
+            first_time: first,
+            last_time: last,
+        })
+    }
+}

@@ -1,0 +1,79 @@
+//! The settings in force: read anew every minute, and never worse than the last good ones.
+
+use std::sync::{Arc, Mutex};
+
+use trail::detection::Engine;
+use trail::settings::Settings;
+use trail::time::Time;
+
+use crate::deployment::Deployment;
+use crate::error::Error;
+
+/// How long settings are believed, in seconds.
+const KEPT_SECONDS: i64 = 60;
+
+/// The engine under the settings in force.
+#[derive(Debug, Default)]
+pub struct Engines {
+    current: Mutex<Option<Current>>,
+}
+
+#[derive(Debug, Clone)]
+struct Current {
+    text: String,
+    read: Time,
+    engine: Arc<Engine>,
+}
+
+impl Engines {
+    /// The engine under the settings that are in force now.
+    pub async fn current(&self, deployment: &Deployment, now: Time) -> Result<Arc<Engine>, Error> {
+        let known = self.known();
+        if let Some(current) = &known
+            && now.0 - current.read.0 < KEPT_SECONDS
+        {
+            return Ok(current.engine.clone());
+        }
+        let text = read(deployment, known.as_ref()).await?;
+        let engine = match known {
+            Some(current) if current.text == text => current.engine,
+            _ => Arc::new(engine(deployment, &text)?),
+        };
+        *self.current.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
+            Some(Current { text, read: now, engine: engine.clone() });
+        Ok(engine)
+    }
+
+    fn known(&self) -> Option<Current> {
+        self.current.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}
+
+fn engine(deployment: &Deployment, text: &str) -> Result<Engine, Error> {
+    let settings = Settings::from_toml(text).map_err(|e| Error::Configuration(format!("config.toml: {e}")))?;
+    Ok(Engine::new(deployment.with_own(settings)))
+}
+
+/// The text to use: what is in the store if it is good, else the last that was.
+async fn read(deployment: &Deployment, known: Option<&Current>) -> Result<String, Error> {
+    let Some(place) = &deployment.settings else { return Ok(String::new()) };
+    let bytes = place.read().await?.unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    if known.is_some_and(|current| current.text == text) {
+        return Ok(text);
+    }
+    match Settings::from_toml(&text) {
+        Ok(_) => {
+            deployment.state.keep_settings(&text).await?;
+            Ok(text)
+        }
+        Err(error) => {
+            tracing::error!(%error, "config.toml cannot be used; the last good settings stay in force");
+            deployment.metrics.emit(&[("SettingsErrors", 1)]);
+            match known {
+                Some(current) => Ok(current.text.clone()),
+                None => Ok(deployment.state.last_settings().await?.unwrap_or_default()),
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Alerts that are owed, threads, and what else has to be said.
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
+use trail::alert::{Entry, Level, Thread};
+use trail::time::Time;
+
+use super::findings::history_item;
+use super::{HistoryLine, Item, State, decode, encode, keys, number, string, text_of};
+use crate::error::Error;
+
+/// Something that is owed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Due {
+    /// An alert about a finding, by id.
+    Finding(String),
+    /// A test alert after a deployment, by the key of its item.
+    Test(String),
+}
+
+impl State {
+    /// What is owed: the index holds nothing else.
+    pub async fn due(&self) -> Result<Vec<Due>, Error> {
+        let scan = self.client.scan().table_name(&self.table).index_name("due");
+        let mut items = scan.into_paginator().items().send();
+        let mut due = Vec::new();
+        while let Some(item) = items.next().await {
+            let item = item.map_err(|e| Error::state("Scan", e))?;
+            let pk = text_of(&item, "pk");
+            due.push(match pk.strip_prefix("F#") {
+                Some(finding) => Due::Finding(finding.to_owned()),
+                None => Due::Test(pk.to_owned()),
+            });
+        }
+        Ok(due)
+    }
+
+    /// Clears what was owed, unless more is owed by now, and notes it in the history. Yields whether it was cleared.
+    pub async fn clear_due(&self, entry: &Entry, level: Level, line: Option<&HistoryLine>) -> Result<bool, Error> {
+        let id = &entry.finding.finding_id;
+        let clear = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(keys(&format!("F#{id}"), "META")))
+            .update_expression("SET sent = :level, v = v + :one REMOVE due, due_since")
+            .condition_expression("due = :level")
+            .expression_attribute_values(":level", number(level.0))
+            .expression_attribute_values(":one", number(1))
+            .build()
+            .map_err(|e| Error::Item(e.to_string()))?;
+        let mut write =
+            self.client.transact_write_items().transact_items(TransactWriteItem::builder().update(clear).build());
+        if let Some(line) = line {
+            let put = aws_sdk_dynamodb::types::Put::builder()
+                .table_name(&self.table)
+                .set_item(Some(history_item(id, line)?))
+                .build()
+                .map_err(|e| Error::Item(e.to_string()))?;
+            write = write.transact_items(TransactWriteItem::builder().put(put).build());
+        }
+        match write.send().await {
+            Ok(_) => Ok(true),
+            Err(SdkError::ServiceError(failure)) if failure.err().is_transaction_canceled_exception() => Ok(false),
+            Err(other) => Err(Error::state("TransactWriteItems", other)),
+        }
+    }
+
+    /// What people were told of a thread.
+    pub async fn thread(&self, thread_id: &str) -> Result<Option<Thread>, Error> {
+        let item = self.get(keys(&format!("TH#{thread_id}"), "META")).await?;
+        item.as_ref().map(decode).transpose()
+    }
+
+    /// Writes a thread unless somebody was faster. Yields whether it was written.
+    pub async fn put_thread(&self, thread_id: &str, thread: &Thread) -> Result<bool, Error> {
+        let mut item = encode(thread)?;
+        item.extend(keys(&format!("TH#{thread_id}"), "META"));
+        let read = (thread.v > 1).then(|| thread.v - 1);
+        Ok(self.put_if(item, read).await?.is_none())
+    }
+
+    /// Takes one of a minute's places for single alerts; yields how many were taken, this one included.
+    pub async fn take_place(&self, now: Time) -> Result<i64, Error> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(keys(&format!("ALERTS#{}", now.floor(60)), "META")))
+            .update_expression("ADD taken :one SET expires = :expires")
+            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":expires", number(now.0 + 86_400))
+            .return_values(aws_sdk_dynamodb::types::ReturnValue::AllNew);
+        let answer = update.send().await.map_err(|e| Error::state("UpdateItem", e))?;
+        Ok(answer.attributes.as_ref().and_then(|item| super::number_of(item, "taken")).unwrap_or_default())
+    }
+
+    /// Owes a test alert for a deployment.
+    pub async fn owe_test(&self, deployment: &str) -> Result<(), Error> {
+        let mut item: Item = keys(&format!("N#{deployment}"), "META");
+        item.insert("due".to_owned(), number(255));
+        self.put(item).await
+    }
+
+    /// Forgets a test alert that was sent.
+    pub async fn test_sent(&self, pk: &str) -> Result<(), Error> {
+        let delete = self.client.delete_item().table_name(&self.table).set_key(Some(keys(pk, "META")));
+        delete.send().await.map_err(|e| Error::state("DeleteItem", e))?;
+        Ok(())
+    }
+
+    /// Notes by whom a root session's key was asked for.
+    pub async fn note_issued_key(&self, key: &str, by: &str, now: Time) -> Result<(), Error> {
+        let mut item: Item = keys(&format!("K#{key}"), "META");
+        item.insert("issued_by".to_owned(), string(by));
+        item.insert("expires".to_owned(), number(now.0 + 35 * 86_400));
+        self.put(item).await
+    }
+
+    /// By whom a root session's key was asked for.
+    pub async fn issuer_of(&self, key: &str) -> Result<Option<String>, Error> {
+        let item = self.get(keys(&format!("K#{key}"), "META")).await?;
+        Ok(item.map(|item| text_of(&item, "issued_by").to_owned()))
+    }
+}

@@ -1,0 +1,233 @@
+//! The command line: what can be asked for, and how.
+
+use std::io;
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use trail::alert::{Resolution, Status};
+use trail::detection::{Category, Severity};
+
+/// Reads CloudTrail log files, raises findings, alerts people.
+#[derive(Debug, Parser)]
+#[command(
+    name = "qtrail",
+    version,
+    about,
+    max_term_width = 100,
+    after_help = "Exit status: 0 done; 1 done and \
+    --fail-on was reached; 2 something could not be read, or the usage is wrong. Data goes to stdout, everything \
+    else to stderr."
+)]
+pub(crate) struct Cli {
+    /// Say more about what is done
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What `qtrail` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Look for attacks in log files, without keeping anything
+    #[command(after_help = "Examples:\n  qtrail scan AWSLogs/\n  qtrail scan --format ndjson --min-severity HIGH \
+        logs/ | jq .title\n  qtrail scan --fail-on CRITICAL today.json.gz")]
+    Scan(ScanArgs),
+    /// Read log files into the state: findings that can be worked with
+    #[command(after_help = "Examples:\n  qtrail ingest AWSLogs/\n  qtrail ingest \
+        s3://my-trail-logs/AWSLogs/111122223333/ --data ./case-42")]
+    Ingest(IngestArgs),
+    /// List findings, show one, set its status
+    #[command(after_help = "Examples:\n  qtrail findings --status new --severity HIGH\n  qtrail findings show 3f9a2b\
+        \n  qtrail findings close 3f9a2b --as expected --note \"planned, CHG-1234\"")]
+    Findings(FindingsArgs),
+    /// Whether everything runs: each line is ok or says what to do
+    Status(StatusArgs),
+    /// A small organization's day with an intrusion hidden in it; nothing to set up
+    Demo(DemoArgs),
+    /// Completions for a shell
+    #[command(after_help = "Example:\n  qtrail completions bash > /etc/bash_completion.d/qtrail")]
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+/// `qtrail scan`.
+#[derive(Debug, Args)]
+pub(crate) struct ScanArgs {
+    /// Files or folders: .json.gz, .json, or an object a line
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// How findings are printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// Print a match a line instead of findings, records counted towards a threshold included
+    #[arg(long)]
+    pub(crate) matches: bool,
+    /// Leave out what is less severe
+    #[arg(long, value_name = "LEVEL", value_parser = severity, default_value = "INFORMATIONAL")]
+    pub(crate) min_severity: Severity,
+    /// Exit with 1 when something at least this severe was found
+    #[arg(long, value_name = "LEVEL", value_parser = severity)]
+    pub(crate) fail_on: Option<Severity>,
+    /// The deployment's config.toml
+    #[arg(long, value_name = "FILE")]
+    pub(crate) settings: Option<PathBuf>,
+}
+
+/// `qtrail ingest`.
+#[derive(Debug, Args)]
+pub(crate) struct IngestArgs {
+    /// Files, folders or s3:// URLs
+    #[arg(required = true, value_name = "PATH|s3://URL")]
+    pub(crate) sources: Vec<String>,
+    /// Where the state is kept
+    #[arg(long, value_name = "DIR", default_value = "./qtrail-data")]
+    pub(crate) data: PathBuf,
+    /// The deployment's config.toml
+    #[arg(long, value_name = "FILE")]
+    pub(crate) settings: Option<PathBuf>,
+}
+
+/// Which state is meant: a folder's, or a deployment's.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct StateArgs {
+    /// The folder that `qtrail ingest` filled
+    #[arg(long, value_name = "DIR", default_value = "./qtrail-data", global = true)]
+    pub(crate) data: PathBuf,
+    /// The table of a deployment instead (the stack's output TableName)
+    #[arg(long, value_name = "NAME", env = "QTRAIL_TABLE", global = true)]
+    pub(crate) table: Option<String>,
+    /// The deployment's config.toml: names of accounts
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(crate) settings: Option<PathBuf>,
+}
+
+/// `qtrail findings`.
+#[derive(Debug, Args)]
+pub(crate) struct FindingsArgs {
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+    /// Only this status
+    #[arg(long, value_parser = status, global = true)]
+    pub(crate) status: Option<Status>,
+    /// At least this severe
+    #[arg(long, value_name = "LEVEL", value_parser = severity, global = true)]
+    pub(crate) severity: Option<Severity>,
+    /// Only this category
+    #[arg(long, value_parser = category, global = true)]
+    pub(crate) category: Option<Category>,
+    /// Only actors whose name contains this
+    #[arg(long, global = true)]
+    pub(crate) actor: Option<String>,
+    /// How many days back from today, by first sight
+    #[arg(long, default_value_t = 90, global = true)]
+    pub(crate) days: i64,
+    /// How findings are printed
+    #[arg(long, value_enum, default_value_t = Format::Text, global = true)]
+    pub(crate) format: Format,
+    #[command(subcommand)]
+    pub(crate) action: Option<FindingsAction>,
+}
+
+/// What is done with findings.
+#[derive(Debug, Subcommand)]
+pub(crate) enum FindingsAction {
+    /// List them (what happens without a word)
+    List,
+    /// Show one with its records and history
+    Show {
+        /// The id, or how it begins
+        id: String,
+    },
+    /// Somebody looks at it: silent from here unless it gets worse
+    Ack {
+        /// The id, or how it begins
+        id: String,
+        /// Why; kept in the history
+        #[arg(long)]
+        note: String,
+    },
+    /// Done with it; it opens again if it happens again
+    Close {
+        /// The id, or how it begins
+        id: String,
+        /// As what
+        #[arg(long = "as", value_parser = resolution)]
+        resolution: Resolution,
+        /// Why; kept in the history
+        #[arg(long)]
+        note: String,
+    },
+}
+
+/// `qtrail status`.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+}
+
+/// `qtrail demo`.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Print the findings and end
+    #[arg(long)]
+    pub(crate) no_view: bool,
+    /// How findings are printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// How findings are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A line each, for people
+    Text,
+    /// A JSON object a line
+    Ndjson,
+    /// OCSF Detection Finding, a JSON object a line
+    Ocsf,
+}
+
+fn severity(word: &str) -> Result<Severity, String> {
+    named(&word.to_uppercase(), "INFORMATIONAL, LOW, MEDIUM, HIGH, CRITICAL")
+}
+
+fn status(word: &str) -> Result<Status, String> {
+    named(word, "new, acknowledged, closed")
+}
+
+fn category(word: &str) -> Result<Category, String> {
+    named(
+        word,
+        "root_usage, iam_change, network_exposure, public_access, trail_tampering, authentication, security_service, \
+         data_access, compute, persistence, reconnaissance, exfiltration, impact, trail_settings, integrity, other",
+    )
+}
+
+fn resolution(word: &str) -> Result<Resolution, String> {
+    named(word, "expected, fixed, incident, false_alarm")
+}
+
+/// A word as the interfaces spell it.
+fn named<T: serde::de::DeserializeOwned>(word: &str, known: &str) -> Result<T, String> {
+    serde_json::from_value(serde_json::Value::from(word)).map_err(|_| format!("one of {known}"))
+}
+
+/// Prints completions for a shell.
+pub(crate) fn print_completions(shell: Shell) {
+    clap_complete::generate(shell, &mut Cli::command(), "qtrail", &mut io::stdout());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

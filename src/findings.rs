@@ -1,0 +1,125 @@
+//! `qtrail findings`: what is known, and what has become of it.
+
+use cloud::state::{HistoryLine, Query, State};
+use serde_json::json;
+use trail::alert::{
+    Entry, Related, Resolution, Status, finding_json, finding_line, finding_ocsf, message, summary_line,
+};
+use trail::settings::Settings;
+
+use crate::Ending;
+use crate::cli::{FindingsAction, FindingsArgs, Format};
+use crate::output::{self, Printer};
+use crate::{input, place};
+
+/// Runs the command.
+pub(crate) async fn run(arguments: FindingsArgs) -> anyhow::Result<Ending> {
+    let settings = input::settings(arguments.state.settings.as_deref())?;
+    let state = place::state(&arguments.state).await?;
+    match &arguments.action {
+        None | Some(FindingsAction::List) => list(&state, &arguments, &settings).await?,
+        Some(FindingsAction::Show { id }) => show(&state, id, &settings, arguments.format).await?,
+        Some(FindingsAction::Ack { id, note }) => set(&state, id, (Status::Acknowledged, None), note).await?,
+        Some(FindingsAction::Close { id, resolution, note }) => {
+            set(&state, id, (Status::Closed, Some(*resolution)), note).await?;
+        }
+    }
+    Ok(Ending::Done)
+}
+
+async fn list(state: &State, arguments: &FindingsArgs, settings: &Settings) -> anyhow::Result<()> {
+    let query = Query {
+        days: arguments.days,
+        status: arguments.status,
+        severity: arguments.severity,
+        category: arguments.category,
+        actor: arguments.actor.clone(),
+    };
+    let mut entries = state.findings(&query, newest_day(state).await?).await?;
+    entries.sort_by_key(|entry| std::cmp::Reverse(entry.finding.last_seen));
+    let mut printer = Printer::new();
+    for entry in &entries {
+        print_entry(&mut printer, entry, settings, arguments.format)?;
+    }
+    output::note(&format!("{} findings: {}", entries.len(), summary_line(entries.iter().map(|e| &e.finding))));
+    Ok(())
+}
+
+/// Today, or the last day that log files are from: old logs are read on one machine, too.
+async fn newest_day(state: &State) -> anyhow::Result<trail::time::Time> {
+    let heard = state.accounts_heard().await?;
+    let last = heard.iter().map(|heard| heard.last_heard).max();
+    let today = cloud::deployment::now();
+    // A day more: a finding's first record may be dated behind its file.
+    Ok(last.map_or(today, |last| trail::time::Time(last.0 + 86_400)).min(today))
+}
+
+fn print_entry(printer: &mut Printer, entry: &Entry, settings: &Settings, format: Format) -> anyhow::Result<()> {
+    let finding = &entry.finding;
+    match format {
+        Format::Text => {
+            let line = format!("{} {} {}", finding.last_seen.date(), finding_line(finding, settings), status(entry));
+            printer.graded(finding.severity, &line)?;
+        }
+        Format::Ndjson => printer.line(&with_status(entry, settings).to_string())?,
+        Format::Ocsf => printer.line(&finding_ocsf(finding, settings).to_string())?,
+    }
+    Ok(())
+}
+
+fn with_status(entry: &Entry, settings: &Settings) -> serde_json::Value {
+    let mut json = finding_json(&entry.finding, settings);
+    json["status"] = json!(entry.status);
+    json["resolution"] = json!(entry.resolution);
+    json
+}
+
+fn status(entry: &Entry) -> String {
+    let word = |value: serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    match entry.resolution {
+        Some(resolution) => format!("{} as {}", word(json!(entry.status)), word(json!(resolution))),
+        None => word(json!(entry.status)),
+    }
+}
+
+async fn show(state: &State, id: &str, settings: &Settings, format: Format) -> anyhow::Result<()> {
+    let entry = state.find(id, newest_day(state).await?).await?;
+    let mut printer = Printer::new();
+    if format != Format::Text {
+        return print_entry(&mut printer, &entry, settings, format);
+    }
+    let finding = &entry.finding;
+    let key = &finding.lead.actor.access_key;
+    let related = Related { issued_by: state.issuer_of(key).await?, ..Related::default() };
+    let told = message(&entry, settings, &related);
+    printer.graded(finding.severity, &told.subject)?;
+    printer.line(&told.text)?;
+    printer.line(&format!("ID     {}", finding.finding_id))?;
+    printer.line(&format!("STATUS {}", status(&entry)))?;
+    for line in state.history(&finding.finding_id).await? {
+        printer.line(&format!("       {} {} by {}: {}", line.at, line.what, line.who, line.note))?;
+    }
+    for (index, id) in finding.event_ids.iter().enumerate() {
+        printer.line(&format!("{} {id}", if index == 0 { "RECORDS" } else { "       " }))?;
+    }
+    Ok(())
+}
+
+async fn set(state: &State, id: &str, status: (Status, Option<Resolution>), note: &str) -> anyhow::Result<()> {
+    anyhow::ensure!(!note.trim().is_empty(), "a status change needs a note: --note \"why\"");
+    let entry = state.find(id, newest_day(state).await?).await?;
+    let what = match status {
+        (_, Some(resolution)) => format!("closed as {}", json!(resolution).as_str().unwrap_or_default()),
+        _ => "acknowledged".to_owned(),
+    };
+    let line = HistoryLine::new(cloud::deployment::now(), &what, &who(), note);
+    let entry = state.set_status(&entry.finding.finding_id, status, &line).await?;
+    output::note(&format!("{} {what}", entry.finding.short_id()));
+    Ok(())
+}
+
+/// Who says so, as this machine knows them; nothing proves it.
+fn who() -> String {
+    let name = ["USER", "USERNAME", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+    name.filter(|name| !name.is_empty()).unwrap_or_else(|| "unknown".to_owned())
+}

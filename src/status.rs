@@ -1,0 +1,173 @@
+//! `qtrail status`: whether everything runs. Each line is ok, or says what to do.
+
+use cloud::deployment::now;
+use cloud::state::{AccountHeard, Query, State};
+use trail::alert::{Status, summary_line};
+use trail::time::Time;
+
+use crate::Ending;
+use crate::cli::StatusArgs;
+use crate::output::Printer;
+use crate::{input, place};
+
+/// How long a deployment may be without a log file, in seconds.
+const SILENT_SECONDS: i64 = 2 * 3600 + 1800;
+
+/// Runs the command.
+pub(crate) async fn run(arguments: StatusArgs) -> anyhow::Result<Ending> {
+    let settings = input::settings(arguments.state.settings.as_deref())?;
+    let state = place::state(&arguments.state).await?;
+    let live = arguments.state.table.is_some();
+    let heard = state.accounts_heard().await?;
+    let mut lines = vec![last_file(&heard, live), accounts(&heard, live)];
+    lines.extend(counts(&state, &heard).await?);
+    lines.push(findings(&state, &heard).await?);
+    if live {
+        lines.extend(deployment(&state).await?);
+    }
+    lines.push(Line::ok(
+        "settings",
+        &match arguments.state.settings {
+            Some(path) => format!(
+                "{}: {} accounts, {} expectations",
+                path.display(),
+                settings.accounts.len(),
+                settings.expected.len()
+            ),
+            None => "the defaults (no --settings)".to_owned(),
+        },
+    ));
+    let mut printer = Printer::new();
+    let mut all_ok = true;
+    for line in lines {
+        all_ok &= line.ok;
+        printer.line(&line.text())?;
+    }
+    Ok(if all_ok { Ending::Done } else { Ending::Found })
+}
+
+/// One line of the answer.
+struct Line {
+    ok: bool,
+    what: &'static str,
+    said: String,
+}
+
+impl Line {
+    fn ok(what: &'static str, said: &str) -> Self {
+        Self { ok: true, what, said: said.to_owned() }
+    }
+
+    fn todo(what: &'static str, said: String) -> Self {
+        Self { ok: false, what, said }
+    }
+
+    fn text(&self) -> String {
+        format!("{} {:<12} {}", if self.ok { "ok  " } else { "TODO" }, self.what, self.said)
+    }
+}
+
+fn last_file(heard: &[AccountHeard], live: bool) -> Line {
+    let Some(last) = heard.iter().map(|heard| heard.last_heard).max() else {
+        return Line::todo("log files", "none was read yet: is the log bucket connected?".to_owned());
+    };
+    let age = now().0 - last.0;
+    if live && age > SILENT_SECONDS {
+        return Line::todo(
+            "log files",
+            format!("the last one is from {last}: is the trail logging, and are notifications on?"),
+        );
+    }
+    Line::ok("log files", &format!("the last one was delivered at {last}"))
+}
+
+fn accounts(heard: &[AccountHeard], live: bool) -> Line {
+    let since = Time(now().0 - SILENT_SECONDS);
+    let silent: Vec<&str> =
+        heard.iter().filter(|heard| live && heard.last_heard < since).map(|heard| heard.account.as_str()).collect();
+    match silent.as_slice() {
+        [] => Line::ok("accounts", &format!("{} heard", heard.len())),
+        silent => Line::todo("accounts", format!("{} of {} silent: {}", silent.len(), heard.len(), silent.join(", "))),
+    }
+}
+
+/// Files and records on the last day that any were delivered.
+async fn counts(state: &State, heard: &[AccountHeard]) -> anyhow::Result<Vec<Line>> {
+    let Some(last) = heard.iter().map(|heard| heard.last_heard).max() else { return Ok(Vec::new()) };
+    let (mut files, mut records, mut quarantined) = (0, 0, 0);
+    for account in heard {
+        let day = state.day_counts(&last.date(), &account.account).await?;
+        files += day.files;
+        records += day.records;
+        quarantined += day.quarantined;
+    }
+    let said = format!("{records} in {files} files on {}, {quarantined} quarantined", last.date());
+    Ok(vec![if quarantined == 0 {
+        Line::ok("records", &said)
+    } else {
+        Line::todo("records", format!("{said}: see quarantine/ in the data bucket or folder"))
+    }])
+}
+
+async fn findings(state: &State, heard: &[AccountHeard]) -> anyhow::Result<Line> {
+    let last = heard.iter().map(|heard| heard.last_heard).max().unwrap_or_else(now);
+    let query = Query { days: 90, status: Some(Status::New), ..Query::default() };
+    let new = state.findings(&query, Time(last.0 + 86_400).min(now())).await?;
+    Ok(Line::ok("findings", &format!("new: {}", summary_line(new.iter().map(|entry| &entry.finding)))))
+}
+
+/// What only a deployment has: queues, topics, alerts.
+async fn deployment(state: &State) -> anyhow::Result<Vec<Line>> {
+    let Some(parts) = state.parts().await? else {
+        return Ok(vec![Line::todo("deployment", "no function has run yet: see its logs".to_owned())]);
+    };
+    let config = cloud::deployment::sdk_config().await;
+    let mut lines = Vec::new();
+    let sqs = aws_sdk_sqs::Client::new(&config);
+    for (what, url, is_dead) in [("queue", &parts.queue, false), ("dead letters", &parts.dead_letters, true)] {
+        if !url.is_empty() {
+            lines.push(queue(&sqs, what, url, is_dead).await);
+        }
+    }
+    let sns = aws_sdk_sns::Client::new(&config);
+    lines.push(subscribers(&sns, &parts.people).await);
+    let owed = state.due().await?.len();
+    lines.push(match owed {
+        0 => Line::ok("alerts", "none owed"),
+        owed => Line::todo(
+            "alerts",
+            format!("{owed} owed: they go out once a subscription is confirmed; else see notify's log"),
+        ),
+    });
+    Ok(lines)
+}
+
+async fn queue(sqs: &aws_sdk_sqs::Client, what: &'static str, url: &str, is_dead: bool) -> Line {
+    let name = aws_sdk_sqs::types::QueueAttributeName::ApproximateNumberOfMessages;
+    let asked = sqs.get_queue_attributes().queue_url(url).attribute_names(name.clone()).send().await;
+    let count = match asked {
+        Ok(answer) => answer.attributes().and_then(|all| all.get(&name)).cloned().unwrap_or_default(),
+        Err(error) => return Line::todo(what, format!("cannot be asked: {}", error.into_service_error())),
+    };
+    if is_dead && count != "0" {
+        return Line::todo(what, format!("{count} messages: read one for its reason, mend it, then redrive the queue"));
+    }
+    Line::ok(what, &format!("{count} waiting"))
+}
+
+async fn subscribers(sns: &aws_sdk_sns::Client, topic: &str) -> Line {
+    let asked = sns.get_topic_attributes().topic_arn(topic).send().await;
+    let count = match asked {
+        Ok(answer) => {
+            answer.attributes().and_then(|all| all.get("SubscriptionsConfirmed")).cloned().unwrap_or_default()
+        }
+        Err(error) => return Line::todo("subscribers", format!("cannot be asked: {}", error.into_service_error())),
+    };
+    if count == "0" || count.is_empty() {
+        return Line::todo(
+            "subscribers",
+            "nobody has confirmed: open the email from AWS Notifications and confirm".to_owned(),
+        );
+    }
+    Line::ok("subscribers", &format!("{count} confirmed"))
+}

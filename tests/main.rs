@@ -1,0 +1,3 @@
+//! The whole system over real servers on loopback: the functions' own binaries, started as Lambda starts them.
+
+mod support;
