@@ -273,23 +273,24 @@ fn block_removed(case: &Case<'_>) -> Option<Catch> {
         return Some(thing.catch(deed).severity(graded(case, Severity::Critical)));
     }
     let request = case.record.request();
-    let creates = case.record.action().starts_with("Create");
-    let names = ["PublicAccessBlockConfiguration", "PublicAccessBlock"];
-    let Some(block) = names.iter().find_map(|name| deep(request, name)) else {
-        return block_without_flags(case, &thing, creates);
-    };
-    if deep(request, "VpcConfiguration").is_some() {
-        return None;
+    match ["PublicAccessBlockConfiguration", "PublicAccessBlock"].iter().find_map(|name| deep(request, name)) {
+        Some(_) if deep(request, "VpcConfiguration").is_some() => None,
+        Some(block) => flags_off(case, &thing, block),
+        None => block_without_flags(case, &thing),
     }
+}
+
+fn flags_off(case: &Case<'_>, thing: &Thing, block: &Value) -> Option<Catch> {
     let off: Vec<_> = FLAGS.into_iter().filter(|flag| !truthy(field(block, flag))).collect();
-    let off = if off.len() == FLAGS.len() { "all of it".to_owned() } else { off.join(", ") };
-    let deed =
-        Deed::new("switch off", "switched off", format!("the public access block of {}: {off}", thing.display()));
+    let shown = if off.len() == FLAGS.len() { "all of it".to_owned() } else { off.join(", ") };
+    let object = format!("the public access block of {}: {shown}", thing.display());
+    let deed = Deed::new("switch off", "switched off", object);
     (!off.is_empty()).then(|| thing.catch(deed).severity(graded(case, Severity::Critical)))
 }
 
 /// A new access point has all flags on unless it says otherwise.
-fn block_without_flags(case: &Case<'_>, thing: &Thing, creates: bool) -> Option<Catch> {
+fn block_without_flags(case: &Case<'_>, thing: &Thing) -> Option<Catch> {
+    let creates = case.record.action().starts_with("Create");
     if case.record.request_omitted() || (!creates && case.record.request().is_null()) {
         return Some(hidden(case, thing).severity(Severity::High));
     }
@@ -419,11 +420,22 @@ static REPLICATED_OUTSIDE: Detection = Detection {
 };
 
 fn replicated_outside(case: &Case<'_>) -> Option<Catch> {
+    let bucket = bucket(case);
+    if case.record.request_omitted() {
+        return Some(hidden(case, &bucket).severity(graded(case, Severity::High)));
+    }
+    let (outside, unknown) = destinations(case);
+    let (targets, full) = if outside.is_empty() { (unknown, Severity::Medium) } else { (outside, Severity::High) };
+    let deed = Deed::new("replicate", "replicated", format!("{} to {}", bucket.display(), some_of(targets.iter())));
+    (!targets.is_empty()).then(|| bucket.catch(deed).severity(graded(case, full)))
+}
+
+/// Where objects are copied to: the buckets of strangers, and those of which the rule does not say whose they are.
+fn destinations(case: &Case<'_>) -> (Vec<String>, Vec<String>) {
     let (mut outside, mut unknown) = (Vec::new(), Vec::new());
     let configuration = field(case.record.request(), "ReplicationConfiguration");
     let rules = [field(configuration, "rule"), field(configuration, "rules")];
-    for rule in rules.into_iter().flat_map(list) {
-        let destination = field(rule, "destination");
+    for destination in rules.into_iter().flat_map(list).map(|rule| field(rule, "destination")) {
         let (target, account) = (text(field(destination, "bucket")), text(field(destination, "account")));
         let target = target.rsplit(':').next().unwrap_or(target);
         match account {
@@ -432,17 +444,7 @@ fn replicated_outside(case: &Case<'_>) -> Option<Catch> {
             account => outside.push(format!("bucket {target} of account {account}, not known to be ours")),
         }
     }
-    if case.record.request_omitted() {
-        return Some(hidden(case, &bucket(case)).severity(graded(case, Severity::High)));
-    }
-    let (targets, full) = match (outside.is_empty(), unknown.is_empty()) {
-        (false, _) => (outside, Severity::High),
-        (true, false) => (unknown, Severity::Medium),
-        (true, true) => return None,
-    };
-    let bucket = bucket(case);
-    let deed = Deed::new("replicate", "replicated", format!("{} to {}", bucket.display(), some_of(targets.iter())));
-    Some(bucket.catch(deed).severity(graded(case, full)))
+    (outside, unknown)
 }
 
 /// Any website may have its visitors' browsers read the bucket.

@@ -325,36 +325,39 @@ fn organization(arn: &str) -> Option<&str> {
 
 /// What a condition confines a statement to; `None` where it leaves a way around.
 fn fence(condition: &Condition, rules: Rules) -> Option<Fence<'_>> {
-    let operator = operator(&condition.operator)?;
-    let values = || condition.values.iter().map(|value| value.trim());
-    if condition.values.is_empty() {
-        return None;
-    }
-    match (operator, condition.key.to_ascii_lowercase().as_str()) {
+    let operator = operator(&condition.operator).filter(|_| !condition.values.is_empty())?;
+    let key = condition.key.to_ascii_lowercase();
+    match (operator, key.as_str()) {
         (Operator::Text | Operator::Address, "aws:sourceip") => narrow(&condition.values).then_some(Fence::Place),
-        (Operator::Bool, "elasticfilesystem:accessedviamounttarget") => {
-            let yes = values().all(|value| value.eq_ignore_ascii_case("true"));
-            (rules == Rules::FileSystem && yes).then_some(Fence::Place)
+        (Operator::Bool, "elasticfilesystem:accessedviamounttarget") => mounted(condition, rules),
+        (Operator::Text, key) => text_fence(condition, key, rules),
+        _ => None,
+    }
+}
+
+/// EFS counts a file system that answers through its mount targets alone as private (its user guide).
+fn mounted(condition: &Condition, rules: Rules) -> Option<Fence<'_>> {
+    let yes = condition.values.iter().all(|value| value.trim().eq_ignore_ascii_case("true"));
+    (rules == Rules::FileSystem && yes).then_some(Fence::Place)
+}
+
+fn text_fence<'c>(condition: &'c Condition, key: &str, rules: Rules) -> Option<Fence<'c>> {
+    let values = || condition.values.iter().map(|value| value.trim());
+    match key {
+        "aws:principalorgpaths" | "aws:sourceorgpaths" | "aws:vpceorgpaths" => organization_paths(condition),
+        "aws:principalarn" | "aws:sourcearn" | "s3:dataaccesspointarn" => arns(condition, rules),
+        "aws:userid" => values().all(|id| fixed_user(id, rules)).then_some(Fence::Place),
+        _ if !values().all(fixed) => None,
+        "aws:principalaccount"
+        | "aws:sourceaccount"
+        | "aws:sourceowner"
+        | "aws:vpceaccount"
+        | "s3:dataaccesspointaccount"
+        | "kms:calleraccount" => Some(Fence::Accounts(values().collect())),
+        "aws:principalorgid" | "aws:sourceorgid" | "aws:vpceorgid" => Some(Fence::Organizations(values().collect())),
+        "aws:sourcevpc" | "aws:sourcevpce" | "aws:sourcevpcarn" | "s3:x-amz-server-side-encryption-aws-kms-key-id" => {
+            Some(Fence::Place)
         }
-        (Operator::Text, key) => match key {
-            "aws:principalaccount"
-            | "aws:sourceaccount"
-            | "aws:sourceowner"
-            | "aws:vpceaccount"
-            | "s3:dataaccesspointaccount"
-            | "kms:calleraccount" => values().all(fixed).then(|| Fence::Accounts(values().collect())),
-            "aws:principalorgid" | "aws:sourceorgid" | "aws:vpceorgid" => {
-                values().all(fixed).then(|| Fence::Organizations(values().collect()))
-            }
-            "aws:principalorgpaths" | "aws:sourceorgpaths" | "aws:vpceorgpaths" => organization_paths(condition),
-            "aws:principalarn" | "aws:sourcearn" | "s3:dataaccesspointarn" => arns(condition, rules),
-            "aws:userid" => values().all(|id| fixed_user(id, rules)).then_some(Fence::Place),
-            "aws:sourcevpc"
-            | "aws:sourcevpce"
-            | "aws:sourcevpcarn"
-            | "s3:x-amz-server-side-encryption-aws-kms-key-id" => values().all(fixed).then_some(Fence::Place),
-            _ => None,
-        },
         _ => None,
     }
 }
