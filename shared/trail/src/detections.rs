@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use crate::detection::Detection;
 
 mod authentication;
+mod exposure;
 mod iam;
 mod identity_center;
 pub mod log_files;

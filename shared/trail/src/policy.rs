@@ -9,7 +9,10 @@ use crate::shape::field;
 
 mod glob;
 pub mod power;
+mod public;
 pub mod trust;
+
+pub use public::{Audience, Everyone, Home, Rules};
 
 /// A policy document.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
