@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use trail::ledger::TallyKey;
 use trail::time::Time;
-use trail::window::{BUCKET_CAP, BUCKET_SECONDS, Bucket, Element};
+use trail::window::{BUCKET_CAP, BUCKET_SECONDS, Bucket, Element, VALUES_CAP};
 
 use super::{Item, State, keys, number};
 use crate::error::Error;
@@ -69,7 +69,7 @@ impl State {
             .expression_attribute_names("#kind", kind)
             .expression_attribute_values(":set", set)
             .expression_attribute_values(":expires", number(now.0 + BUCKET_KEPT_SECONDS))
-            .expression_attribute_values(":cap", number(BUCKET_CAP));
+            .expression_attribute_values(":cap", number(if kind == "distinct" { VALUES_CAP } else { BUCKET_CAP }));
         match update.send().await {
             Ok(_) => Ok(()),
             Err(SdkError::ServiceError(failure)) if failure.err().is_conditional_check_failed_exception() => Ok(()),
