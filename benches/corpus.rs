@@ -255,7 +255,11 @@ impl Author {
             By::Anyone | By::Person => Some(principal),
             _ => None,
         };
-        let _ = write!(text, r#"{{"eventVersion":"{}","userIdentity":"#, if kind.form == Form::Data { "1.11" } else { "1.10" });
+        let _ = write!(
+            text,
+            r#"{{"eventVersion":"{}","userIdentity":"#,
+            if kind.form == Form::Data { "1.11" } else { "1.10" }
+        );
         names.fill(person.map_or_else(|| people::outsider(kind.by), |person| person.style.identity()), &mut text);
         let _ = write!(
             text,
@@ -371,7 +375,9 @@ impl Random {
     }
 
     fn word(&mut self, alphabet: &[u8], length: usize) -> String {
-        (0..length).map(|_| char::from(alphabet[usize::try_from(self.below(alphabet.len() as u64)).unwrap_or(0)])).collect()
+        (0..length)
+            .map(|_| char::from(alphabet[usize::try_from(self.below(alphabet.len() as u64)).unwrap_or(0)]))
+            .collect()
     }
 }
 

@@ -76,7 +76,10 @@ fn speed(records: usize, rounds: usize) {
         times.libdeflate.push(cpu_seconds(|| libdeflate(&files)));
         times.evaluate.push(cpu_seconds(|| matches = evaluate(&engine, &files, records)));
     }
-    println!("{} detections, {matches} matches; CPU time of one thread, {rounds} rounds of A/B/A/C", engine.detections().len());
+    println!(
+        "{} detections, {matches} matches; CPU time of one thread, {rounds} rounds of A/B/A/C",
+        engine.detections().len()
+    );
     let figures = |name, times: &[f64]| {
         let (best, median) = best_and_median(times);
         #[expect(clippy::cast_precision_loss, reason = "figures for people")]

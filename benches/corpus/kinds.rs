@@ -123,8 +123,10 @@ const OBJECT: &str = r#""additionalEventData":{"SignatureVersion":"SigV4","Ciphe
 const OBJECT_AND_BUCKET: &str = r#""resources":[{"type":"AWS::S3::Object","ARN":"arn:aws:s3:::$bucket/$object"},{"accountId":"$account","type":"AWS::S3::Bucket","ARN":"arn:aws:s3:::$bucket"}],"#;
 const BUCKET: &str = r#""resources":[{"accountId":"$account","type":"AWS::S3::Bucket","ARN":"arn:aws:s3:::$bucket"}],"#;
 const BUCKET_CALL: &str = r#""additionalEventData":{"SignatureVersion":"SigV4","CipherSuite":"TLS_AES_128_GCM_SHA256","bytesTransferredIn":0,"AuthenticationMethod":"AuthHeader","x-amz-id-2":"$hex$hex$hex$hex$hex=","bytesTransferredOut":480},"#;
-const KMS_KEY: &str = r#""resources":[{"accountId":"$account","type":"AWS::KMS::Key","ARN":"arn:aws:kms:$region:$account:key/$key"}],"#;
-const ROLE: &str = r#""resources":[{"accountId":"$account","type":"AWS::IAM::Role","ARN":"arn:aws:iam::$account:role/$role"}],"#;
+const KMS_KEY: &str =
+    r#""resources":[{"accountId":"$account","type":"AWS::KMS::Key","ARN":"arn:aws:kms:$region:$account:key/$key"}],"#;
+const ROLE: &str =
+    r#""resources":[{"accountId":"$account","type":"AWS::IAM::Role","ARN":"arn:aws:iam::$account:role/$role"}],"#;
 const SESSION: &str = r#"{"credentials":{"accessKeyId":"$temporary","sessionToken":"IQoJb3JpZ2luX2VjE$hex$hex$hex$hex$hex$hex==","expiration":"$expiry"},"assumedRoleUser":{"assumedRoleId":"AROA$hex:$function","arn":"arn:aws:sts::$account:assumed-role/$role/$function"}}"#;
 const SIGN_IN: &str = r#""additionalEventData":{"LoginTo":"https://console.aws.amazon.com/console/home?hashArgs=%23&isauthcode=true&state=hashArgsFromTB_$region_$hex","MobileVersion":"No","MFAUsed":"Yes"},"#;
 const DIRECTORY_SIGN_IN: &str = r#""additionalEventData":{"AuthWorkflowID":"$uuid","LoginTo":"https://d-$short.awsapps.com/start/","CredentialType":"PASSWORD","UserName":"$person"},"#;

@@ -8,17 +8,43 @@ use super::{Clock, Random, mix};
 pub(super) const ALPHANUMERIC: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
 const FUNCTIONS: &[&str] = &[
-    "orders-api", "orders-worker", "ledger-api", "ledger-close", "billing-cron", "invoice-mailer", "auth-api",
-    "session-sweeper", "image-thumbs", "search-indexer", "stock-sync", "returns-api", "webhook-relay", "report-builder",
-    "price-feed", "fraud-score", "cart-api", "profile-api", "geo-lookup", "audit-export",
+    "orders-api",
+    "orders-worker",
+    "ledger-api",
+    "ledger-close",
+    "billing-cron",
+    "invoice-mailer",
+    "auth-api",
+    "session-sweeper",
+    "image-thumbs",
+    "search-indexer",
+    "stock-sync",
+    "returns-api",
+    "webhook-relay",
+    "report-builder",
+    "price-feed",
+    "fraud-score",
+    "cart-api",
+    "profile-api",
+    "geo-lookup",
+    "audit-export",
 ];
 const ROLES: &[&str] = &[
-    "orders-task", "ledger-task", "billing-cron", "auth-task", "search-indexer", "node-live", "glue-nightly",
-    "github-ci", "stock-sync", "report-builder", "fraud-score", "backup-nightly",
+    "orders-task",
+    "ledger-task",
+    "billing-cron",
+    "auth-task",
+    "search-indexer",
+    "node-live",
+    "glue-nightly",
+    "github-ci",
+    "stock-sync",
+    "report-builder",
+    "fraud-score",
+    "backup-nightly",
 ];
-const BUCKETS: &[&str] = &[
-    "lake-curated", "lake-raw", "build-artifacts", "invoices", "thumbs", "exports", "terraform-state", "frontend",
-];
+const BUCKETS: &[&str] =
+    &["lake-curated", "lake-raw", "build-artifacts", "invoices", "thumbs", "exports", "terraform-state", "frontend"];
 const TABLES: &[&str] = &["orders", "carts", "sessions", "ledger", "profiles", "stock"];
 const PEOPLE: &[&str] = &["alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi"];
 const FOLDERS: &[&str] = &["raw", "curated", "exports", "tmp", "images"];
@@ -84,7 +110,11 @@ impl Names<'_> {
             "dashed" => write!(text, "10-20-{}-{}", self.salt % 64, self.salt / 64 % 250 + 1),
             "expiry" => write!(text, "Nov 20, 2026, {}:{:02}:31 PM", self.salt % 11 + 1, self.salt / 11 % 60),
             "temporary" => write!(text, "ASIA{:016X}", self.random.next()),
-            "since" => write!(text, "{}", Clock::of(self.time.div_euclid(1800) * 1800 - i64::try_from(self.session % 3000).unwrap_or(0))),
+            "since" => write!(
+                text,
+                "{}",
+                Clock::of(self.time.div_euclid(1800) * 1800 - i64::try_from(self.session % 3000).unwrap_or(0))
+            ),
             "signer" => write!(text, "ASIA{:016X}", mix(self.session)),
             "who" => write!(text, "{}", self.principal.name),
             "id" => write!(text, "{}", self.principal.id),

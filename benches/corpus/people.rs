@@ -1,7 +1,7 @@
 //! Who calls: the people and workloads of an account, and those who come from outside.
 
-use super::kinds::By;
 use super::Random;
+use super::kinds::By;
 
 /// Somebody who calls AWS.
 #[derive(Debug)]
@@ -89,7 +89,9 @@ pub(super) fn outsider(by: By) -> &'static str {
         By::Service("delivery.logs") => r#"{"type":"AWSService","invokedBy":"delivery.logs.amazonaws.com"}"#,
         By::Service("cloudtrail") => r#"{"type":"AWSService","invokedBy":"cloudtrail.amazonaws.com"}"#,
         By::Service("kms") => r#"{"accountId":"$account","invokedBy":"AWS Internal"}"#,
-        By::Foreign => r#"{"type":"AWSAccount","principalId":"AROA000000PARTNER0001:collector","accountId":"777788889999"}"#,
+        By::Foreign => {
+            r#"{"type":"AWSAccount","principalId":"AROA000000PARTNER0001:collector","accountId":"777788889999"}"#
+        }
         By::Directory => {
             r#"{"type":"IdentityCenterUser","accountId":"$account","onBehalfOf":{"userId":"c2b5$short-10b1-70a4-3f2e-5d1c9a7be0f4","identityStoreArn":"arn:aws:identitystore::$account:identitystore/d-9067a1b2c3"},"credentialId":"$uuid"}"#
         }
@@ -125,17 +127,26 @@ const AGENTS: &[&str] = &[
 ];
 
 const STYLES: &[(Style, &[&str], &[usize])] = &[
-    (Style::Function, &["orders-task", "ledger-task", "billing-cron", "auth-task", "search-indexer", "stock-sync"], &[1, 3]),
+    (
+        Style::Function,
+        &["orders-task", "ledger-task", "billing-cron", "auth-task", "search-indexer", "stock-sync"],
+        &[1, 3],
+    ),
     (Style::Instance, &["node-live", "node-batch", "build-agents"], &[0, 3]),
     (Style::Web, &["github-ci", "cluster-autoscaler", "external-dns"], &[0, 2]),
-    (Style::Staff, &["AWSReservedSSO_Developers_1f0c2a9d3b4e5f60", "AWSReservedSSO_ReadOnly_77aa00c1d2e3f405"], &[4, 5, 6]),
+    (
+        Style::Staff,
+        &["AWSReservedSSO_Developers_1f0c2a9d3b4e5f60", "AWSReservedSSO_ReadOnly_77aa00c1d2e3f405"],
+        &[4, 5, 6],
+    ),
     (Style::Chain, &["deploy-live", "metrics-reader"], &[0, 1]),
     (Style::Forwarded, &["cloudformation-deploy"], &[0]),
     (Style::Console, &["frank", "grace"], &[4, 6]),
     (Style::User, &["ci-deploy", "backup-nightly", "legacy-export"], &[1, 2, 5]),
 ];
 
-const STAFF: &[&str] = &["alice@example.com", "bob@example.com", "carol@example.com", "dave@example.com", "erin@example.com"];
+const STAFF: &[&str] =
+    &["alice@example.com", "bob@example.com", "carol@example.com", "dave@example.com", "erin@example.com"];
 
 impl Principal {
     /// The name of one of the principal's sessions.
