@@ -3,6 +3,8 @@
 //! A [`Detection`] is one value that says everything about itself. The [`Engine`] indexes them by what they want, so
 //! that a record meets the few detections that could care and all others cost nothing.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
@@ -439,11 +441,54 @@ impl Engine {
         let actor = record.actor();
         let outcome = record.outcome();
         let case = Case { record, actor: &actor, outcome, settings: &self.settings, account: &identity.account };
+        let mut broken = None;
         for detection in detections {
-            if let Some(catch) = (detection.check)(&case) {
-                found(Match::new(detection, &case, catch, (time, &identity.id, origin.delivered)));
+            // A mistake in one check must cost neither the others nor the file's other records.
+            match catch_unwind(AssertUnwindSafe(|| (detection.check)(&case))) {
+                Ok(None) => {}
+                Ok(Some(catch)) => found(Match::new(detection, &case, catch, (time, &identity.id, origin.delivered))),
+                Err(_) => broken = Some(detection.id),
             }
         }
-        Ok(())
+        broken.map_or(Ok(()), |detection| Err(Unreadable::CheckFailed(detection)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::record;
+    use serde_json::json;
+
+    static PANICS: Detection = Detection {
+        id: "panics",
+        wants: &[Want::Named(&["Noise"])],
+        check: |case| Some(Catch::new(Deed::new("", "", &case.record.name[99..]))),
+        ..Detection::BASE
+    };
+    static CATCHES: Detection = Detection { id: "catches", check: |_| Some(Catch::new(Deed::default())), ..PANICS };
+
+    #[test]
+    fn a_check_that_panics_costs_no_other_check() {
+        let engine = Engine::with(Settings::default(), vec![&PANICS, &CATCHES]);
+        let text = record("x.amazonaws.com", "Noise", json!({})).to_string();
+        let mut found = Vec::new();
+        let evaluated = engine.evaluate(&Record::parse(&text).expect("a record"), &Origin::default(), &mut |m| {
+            found.push(m.detection.id)
+        });
+        assert_eq!(evaluated, Err(Unreadable::CheckFailed("panics")));
+        assert_eq!(found, ["catches"]);
+    }
+
+    #[test]
+    fn ids_are_unique_and_every_detection_says_what_people_need() {
+        let mut ids = std::collections::HashSet::new();
+        for detection in crate::detections::all() {
+            let Detection { id, title, why, runbook, window, .. } = detection;
+            assert!(ids.insert(id), "{id} is there twice");
+            assert!(id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'), "{id}");
+            assert!(!title.is_empty() && !why.is_empty() && !runbook.is_empty(), "{id} leaves somebody alone");
+            assert!(*window >= crate::window::BUCKET_SECONDS && window % crate::window::BUCKET_SECONDS == 0, "{id}");
+        }
     }
 }
