@@ -110,6 +110,8 @@ impl Detection {
 pub enum Want {
     /// Calls of a service by name (`eventSource`, [`Record::action`]).
     Calls(&'static str, &'static [&'static str]),
+    /// Of a service's calls by name those whose text holds one of these words: where there are too many to look into.
+    CallsSaying(&'static str, &'static [&'static str], &'static [&'static str]),
     /// Calls of these names by any service.
     Named(&'static [&'static str]),
     /// Whatever may change something in a service.
@@ -127,6 +129,9 @@ impl Want {
     pub fn wants(self, record: &Record<'_>) -> bool {
         match self {
             Self::Calls(source, names) => record.source == source && names.contains(&record.action()),
+            Self::CallsSaying(source, names, words) => {
+                record.source == source && names.contains(&record.action()) && says(record, words)
+            }
             Self::Named(names) => names.contains(&record.action()),
             Self::Changes(source) => record.source == source && record.changes(),
             Self::Root => record.may_be_root(),
@@ -134,6 +139,13 @@ impl Want {
             Self::Refused => record.refused(),
         }
     }
+}
+
+/// Whether a record's text holds one of these words. What is escaped may be any of them.
+fn says(record: &Record<'_>, words: &[&str]) -> bool {
+    let text = record.text().as_bytes();
+    let holds = |word: &str| memchr::memmem::find(text, word.as_bytes()).is_some();
+    holds("\\u00") || words.iter().any(|word| holds(word))
 }
 
 /// A record under examination.
@@ -312,6 +324,7 @@ pub struct Engine {
 struct Source {
     changes: Vec<u16>,
     names: HashMap<&'static str, Vec<u16>, FixedState>,
+    saying: HashMap<&'static str, Vec<(u16, &'static [&'static str])>, FixedState>,
 }
 
 impl Engine {
@@ -350,6 +363,12 @@ impl Engine {
             Want::Calls(source, names) => {
                 let source = self.sources.entry(source).or_default();
                 names.iter().for_each(|name| source.names.entry(name).or_default().push(index));
+            }
+            Want::CallsSaying(source, names, words) => {
+                let source = self.sources.entry(source).or_default();
+                for name in names {
+                    source.saying.entry(name).or_default().push((index, words));
+                }
             }
             Want::Named(names) => {
                 names.iter().for_each(|name| self.named.entry(name).or_default().push(index));
@@ -412,6 +431,12 @@ impl Engine {
             }
             if !source.changes.is_empty() && record.changes() {
                 wanted(&source.changes);
+            }
+            let saying = (!source.saying.is_empty()).then(|| source.saying.get(record.action())).flatten();
+            for (index, words) in saying.into_iter().flatten() {
+                if says(record, words) {
+                    wanted(&[*index]);
+                }
             }
         }
         if let Some(indices) = self.named.get(record.action()) {
