@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::own_parts::{begins_with, is_deployment, is_own_role, is_part};
-use super::trail::acts_alone;
+use super::trail::{acts_alone, named, through_service};
 use crate::detection::{Case, Catch, Category, Deed, Detection, Severity, Want};
 use crate::policy::{Policy, Statement};
 use crate::settings::{Settings, glob};
@@ -174,8 +174,8 @@ fn bucket<'c>(case: &'c Case<'_>) -> Option<&'c str> {
     let record = case.record;
     let resources = list(&record.body()["resources"]).into_iter().map(|resource| text(field(resource, "ARN")));
     let arns = resources.chain(record.arn_in_error()).filter_map(|arn| arn.split(":::").nth(1));
-    let named = Some(record.parameter("bucketName")).filter(|name| !name.is_empty());
-    named.into_iter().chain(arns.filter_map(|path| path.split('/').next())).next()
+    let parameter = Some(record.parameter("bucketName")).filter(|name| !name.is_empty());
+    parameter.into_iter().chain(arns.filter_map(|path| path.split('/').next())).next()
 }
 
 fn blow(case: &Case<'_>, bucket: &str) -> Option<Blow> {
@@ -223,8 +223,8 @@ fn policy_blow(case: &Case<'_>, bucket: &str) -> Blow {
 const CLOUDTRAIL: &str = "cloudtrail.amazonaws.com";
 
 fn lets_cloudtrail_write(statement: &Statement) -> bool {
-    let named = statement.principals.iter().any(|principal| principal.value == CLOUDTRAIL || principal.value == "*");
-    named && is_about_writing(statement)
+    let to_it = statement.principals.iter().any(|principal| principal.value == CLOUDTRAIL || principal.value == "*");
+    to_it && is_about_writing(statement)
 }
 
 /// A denial under conditions may well spare `CloudTrail`, as the usual one without TLS does.
@@ -509,7 +509,7 @@ fn key_attacked(case: &Case<'_>) -> Option<Catch> {
     let key = key_names(case).into_iter().find(|key| is_own_key(case.settings, key))?;
     let action = case.record.action();
     let grant = matches!(action, "CreateGrant" | "RevokeGrant" | "RetireGrant");
-    if grant && case.actor.is_service() {
+    if grant && through_service(case.actor) {
         return None;
     }
     let (verb, past) = key_verb(action);
@@ -549,8 +549,8 @@ fn key_verb(action: &str) -> (&'static str, &'static str) {
 fn key_names<'c>(case: &'c Case<'_>) -> Vec<&'c str> {
     let record = case.record;
     let resources = list(&record.body()["resources"]).into_iter().map(|resource| text(field(resource, "ARN")));
-    let named = ["keyId", "targetKeyId", "aliasName"].map(|name| record.parameter(name));
-    let all = named.into_iter().chain(resources).chain(record.arn_in_error());
+    let parameters = ["keyId", "targetKeyId", "aliasName"].map(|name| record.parameter(name));
+    let all = parameters.into_iter().chain(resources).chain(record.arn_in_error());
     all.filter(|name| !name.is_empty()).map(bare_key).collect()
 }
 
@@ -593,7 +593,7 @@ fn other_key(case: &Case<'_>) -> Option<Catch> {
     let days = number(field(case.record.request(), "pendingWindowInDays"));
     let days = days.map(|days| format!(" in {days} days")).unwrap_or_default();
     let severity = if acts_alone(case.actor) { Severity::Low } else { case.graded(Severity::High, Severity::Medium) };
-    let deed = Deed::new(verb, past, format!("{}{days}", super::trail::named("KMS key", key)));
+    let deed = Deed::new(verb, past, format!("{}{days}", named("KMS key", key)));
     Some(Catch::new(deed).severity(severity).resource(key))
 }
 

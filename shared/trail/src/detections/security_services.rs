@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::log_storage::is_watched_bucket;
 use super::own_parts::is_part;
-use super::trail::{acts_alone, named};
+use super::trail::{acts_alone, named, through_service};
 use crate::detection::{Case, Catch, Category, Deed, Detection, Severity, Want};
-use crate::shape::{at, boolean, falsy, field, list, number, text, texts, truthy};
+use crate::shape::{at, boolean, falsy, field, list, number, text, texts};
 
 use Severity::{Critical, High, Informational, Low, Medium};
 
@@ -50,14 +50,22 @@ struct Row {
     severity: Severity,
     /// Looks at the request, where that decides; `None` where the call weakens nothing.
     grade: fn(&Case<'_>, Severity) -> Option<Severity>,
+    /// Whether the call counts when its request is not recorded: not where it is routine.
+    blind: bool,
 }
 
 const fn row(name: &'static str, keys: &'static [&'static str], deed: [&'static str; 3], severity: Severity) -> Row {
-    Row { name, keys, deed, severity, grade: |_, severity| Some(severity) }
+    Row { name, keys, deed, severity, grade: |_, severity| Some(severity), blind: true }
 }
 
 impl Row {
+    /// A call that people make every day for other ends.
     const fn graded(self, grade: fn(&Case<'_>, Severity) -> Option<Severity>) -> Self {
+        Self { grade, blind: false, ..self }
+    }
+
+    /// A rare call that deserves a look even if what was asked for is unknown.
+    const fn rare(self, grade: fn(&Case<'_>, Severity) -> Option<Severity>) -> Self {
         Self { grade, ..self }
     }
 }
@@ -75,11 +83,13 @@ const fn names<const N: usize>(rows: &[Row; N]) -> [&'static str; N] {
 /// What the table says about the call.
 fn judge(case: &Case<'_>, rows: &'static [Row]) -> Option<Catch> {
     let row = rows.iter().find(|row| row.name == case.record.action())?;
-    let severity = if is_unseen(case) { row.severity } else { (row.grade)(case, row.severity)? };
-    let name = target(case, row.keys);
+    let unseen = is_unseen(case) && row.blind;
+    let severity = if unseen { row.severity } else { (row.grade)(case, row.severity)? };
+    let names = targets(case, row.keys);
     let [verb, past, what] = row.deed;
-    let object = if row.keys.is_empty() { what.to_owned() } else { named(what, &name) };
-    Some(Catch::new(Deed::new(verb, past, object)).severity(eased(case, severity)).resource(name))
+    let object = if row.keys.is_empty() { what.to_owned() } else { named(what, &listed(&names)) };
+    let catch = Catch::new(Deed::new(verb, past, object)).severity(eased(case, severity));
+    Some(names.into_iter().fold(catch, Catch::resource))
 }
 
 /// One thing to look at for an actor and hour, however many things were touched.
@@ -99,21 +109,26 @@ fn eased(case: &Case<'_>, severity: Severity) -> Severity {
         severity => severity,
     };
     // Templates and managing services delete rules, alarms and groups as a matter of course.
-    if severity <= Medium && case.actor.is_service() { severity.min(Low) } else { severity }
+    if severity <= Medium && through_service(case.actor) { severity.min(Low) } else { severity }
 }
 
 fn is_unseen(case: &Case<'_>) -> bool {
-    case.record.request().is_null() && !case.succeeded() || case.record.request_omitted()
+    (case.record.request().is_null() && !case.succeeded()) || case.record.request_omitted()
 }
 
 /// What the call names; a refused one perhaps in its error message alone.
-fn target(case: &Case<'_>, keys: &[&str]) -> String {
-    let request = case.record.request();
-    let named = keys.iter().map(|key| texts(at(request, &key.split('.').collect::<Vec<_>>()))).find(|t| !t.is_empty());
-    let named = named.unwrap_or_else(|| case.record.arn_in_error().into_iter().collect());
-    let shown: Vec<&str> = named.iter().take(3).copied().collect();
-    let more = named.len() - shown.len();
-    if more == 0 { shown.join(", ") } else { format!("{} and {more} more", shown.join(", ")) }
+fn targets<'c>(case: &'c Case<'_>, keys: &[&str]) -> Vec<&'c str> {
+    let at_path = |key: &&str| texts(at(case.record.request(), &key.split('.').collect::<Vec<_>>()));
+    let named = keys.iter().map(at_path).find(|names| !names.is_empty());
+    named.unwrap_or_else(|| case.record.arn_in_error().into_iter().collect())
+}
+
+/// The first few names, and how many more there are.
+fn listed(names: &[&str]) -> String {
+    match names {
+        [a, b, c, rest @ ..] if !rest.is_empty() => format!("{a}, {b}, {c} and {} more", rest.len()),
+        names => names.join(", "),
+    }
 }
 
 /// What all of these have in common.
@@ -149,7 +164,7 @@ static CONFIG: [Row; 7] = [
     row("DeleteDeliveryChannel", CHANNEL, ["delete", "deleted", "Config delivery channel"], High),
     row("PutDeliveryChannel", CHANNEL, ["change", "changed", "Config delivery channel"], Low),
     row("DisassociateResourceTypes", RECORDER, ["narrow", "narrowed", "Config recorder"], High),
-    row("PutConfigurationRecorder", RECORDER, ["change", "changed", "Config recorder"], High).graded(recorder),
+    row("PutConfigurationRecorder", RECORDER, ["change", "changed", "Config recorder"], High).rare(recorder),
 ];
 const CONFIG_NAMES: [&str; 7] = names(&CONFIG);
 
@@ -225,10 +240,10 @@ const DETECTOR: &[&str] = &["detectorId"];
 const MEMBERS: &[&str] = &["accountIds", "detectorId"];
 static GUARDDUTY: [Row; 13] = [
     row("DeleteDetector", DETECTOR, ["delete", "deleted", "GuardDuty detector"], Critical),
-    row("UpdateDetector", DETECTOR, ["weaken", "weakened", "GuardDuty detector"], Critical).graded(detector),
-    row("UpdateMemberDetectors", MEMBERS, ["weaken", "weakened", "GuardDuty of members"], High).graded(features_off),
+    row("UpdateDetector", DETECTOR, ["weaken", "weakened", "GuardDuty detector"], Critical).rare(detector),
+    row("UpdateMemberDetectors", MEMBERS, ["weaken", "weakened", "GuardDuty of members"], High).rare(features_off),
     row("UpdateOrganizationConfiguration", DETECTOR, ["weaken", "weakened", "GuardDuty for new members"], High)
-        .graded(no_new_members),
+        .rare(no_new_members),
     row("StopMonitoringMembers", MEMBERS, ["stop", "stopped", "GuardDuty of members"], Critical),
     row("DisassociateMembers", MEMBERS, ["cut off", "cut off", "GuardDuty members"], Critical),
     row("DeleteMembers", MEMBERS, ["remove", "removed", "GuardDuty members"], Critical),
@@ -296,9 +311,9 @@ static GUARDDUTY_SUPPRESSED: Detection = Detection {
 const SET: &[&str] = &["name", "ipSetId", "trustedEntitySetId", "threatIntelSetId", "threatEntitySetId"];
 const FILTER: &[&str] = &["name", "filterName"];
 static GUARDDUTY_QUIET: [Row; 14] = [
-    row("CreateIPSet", SET, ["trust", "trusted", "the addresses of GuardDuty list"], High).graded(activated),
+    row("CreateIPSet", SET, ["trust", "trusted", "the addresses of GuardDuty list"], High).rare(activated),
     row("UpdateIPSet", SET, ["change", "changed", "the trusted addresses of GuardDuty list"], High),
-    row("CreateTrustedEntitySet", SET, ["trust", "trusted", "the entities of GuardDuty list"], High).graded(activated),
+    row("CreateTrustedEntitySet", SET, ["trust", "trusted", "the entities of GuardDuty list"], High).rare(activated),
     row("UpdateTrustedEntitySet", SET, ["change", "changed", "the trusted entities of GuardDuty list"], High),
     row("CreateThreatIntelSet", SET, ["add", "added", "GuardDuty threat list"], Low),
     row("UpdateThreatIntelSet", SET, ["change", "changed", "GuardDuty threat list"], Medium),
@@ -372,7 +387,7 @@ static SECURITY_HUB: [Row; 16] = [
         Medium,
     ),
     row("UpdateOrganizationConfiguration", &[], ["weaken", "weakened", "Security Hub for new members"], Medium)
-        .graded(no_new_members),
+        .rare(no_new_members),
     row("DeleteInvitations", &["accountIds"], ["delete", "deleted", "Security Hub invitations by"], Low),
 ];
 const SECURITY_HUB_NAMES: [&str; 16] = names(&SECURITY_HUB);
@@ -450,7 +465,7 @@ fn flow_logs(case: &Case<'_>) -> Option<Catch> {
     let flat = texts(field(request, "flowLogIds"));
     let legacy = list(field(request, "flowLogIdSet")).into_iter().map(|item| text(field(item, "flowLogId")));
     let ids: Vec<&str> = wrapped.into_iter().chain(flat).chain(legacy).filter(|id| !id.is_empty()).collect();
-    let deed = Deed::new("delete", "deleted", named("flow logs", &ids.join(", ")));
+    let deed = Deed::new("delete", "deleted", named("flow logs", &listed(&ids)));
     let catch = Catch::new(deed).severity(eased(case, High));
     Some(ids.into_iter().fold(catch, Catch::resource))
 }
@@ -468,9 +483,9 @@ const ANALYZED: &[&str] = &["analyzerName", "analyzerArn"];
 static ANALYZER: [Row; 6] = [
     row("DeleteAnalyzer", ANALYZED, ["delete", "deleted", "access analyzer"], High),
     row("DeleteServiceLinkedAnalyzer", ANALYZED, ["delete", "deleted", "access analyzer"], High),
-    row("CreateArchiveRule", ANALYZED, ["silence by rule", "silenced by rule", "access analyzer"], Medium),
-    row("UpdateArchiveRule", ANALYZED, ["silence by rule", "silenced by rule", "access analyzer"], Medium),
-    row("ApplyArchiveRule", ANALYZED, ["silence by rule", "silenced by rule", "access analyzer"], Medium),
+    row("CreateArchiveRule", ANALYZED, ["archive by rule", "archived by rule", "findings of access analyzer"], Medium),
+    row("UpdateArchiveRule", ANALYZED, ["archive by rule", "archived by rule", "findings of access analyzer"], Medium),
+    row("ApplyArchiveRule", ANALYZED, ["archive by rule", "archived by rule", "findings of access analyzer"], Medium),
     row("UpdateFindings", ANALYZED, ["archive", "archived", "findings of access analyzer"], Low)
         .graded(|case, severity| (case.record.parameter("status") == "ARCHIVED").then_some(severity)),
 ];
@@ -487,8 +502,8 @@ static MACIE_DISABLED: Detection = Detection {
 };
 static MACIE: [Row; 12] = [
     row("DisableMacie", &[], ["disable", "disabled", "Macie"], High),
-    row("UpdateMacieSession", &[], ["pause", "paused", "Macie"], High).graded(paused),
-    row("UpdateMemberSession", &["id"], ["pause", "paused", "Macie of member"], High).graded(paused),
+    row("UpdateMacieSession", &[], ["pause", "paused", "Macie"], High).rare(paused),
+    row("UpdateMemberSession", &["id"], ["pause", "paused", "Macie of member"], High).rare(paused),
     row("UpdateAutomatedDiscoveryConfiguration", &[], ["disable", "disabled", "Macie's discovery"], Medium)
         .graded(|case, severity| (case.record.parameter("status") == "DISABLED").then_some(severity)),
     row("DisassociateFromAdministratorAccount", &[], ["cut off", "cut off", "Macie from its administrator"], High),
@@ -609,8 +624,13 @@ static FIREWALL: [Row; 6] = [
         ["take subnets off", "took subnets off", "firewall"],
         High,
     ),
-    row("UpdateLoggingConfiguration", &["firewallName", "firewallArn"], ["unlog", "unlogged", "firewall"], High)
-        .graded(no_firewall_log),
+    row(
+        "UpdateLoggingConfiguration",
+        &["firewallName", "firewallArn"],
+        ["switch off", "switched off", "logging of firewall"],
+        High,
+    )
+    .rare(no_firewall_log),
 ];
 const FIREWALL_NAMES: [&str; 6] = names(&FIREWALL);
 static FMS: [Row; 4] = [
@@ -694,7 +714,7 @@ const ALARM_NAMES: [&str; 4] = names(&ALARMS);
 /// Scaling makes and deletes alarms all day, and this system's own parts have a detection of their own.
 fn foreign_to_us(case: &Case<'_>, rows: &'static [Row]) -> Option<Catch> {
     let row = rows.iter().find(|row| row.name == case.record.action())?;
-    let ours = || target(case, row.keys).split(", ").any(|name| is_part(case, name));
+    let ours = || targets(case, row.keys).iter().any(|name| is_part(case, name));
     let scaling = acts_alone(case.actor) || case.actor.invoked_by.contains("autoscaling");
     if scaling || ours() { None } else { judge(case, rows) }
 }
@@ -730,7 +750,7 @@ const LOGS_NAMES: [&str; 9] = names(&LOGS);
 
 /// Groups that hold an audit log say so in their names.
 fn audit_log(case: &Case<'_>, severity: Severity) -> Option<Severity> {
-    let group = target(case, LOG_GROUP).to_lowercase();
+    let group = listed(&targets(case, LOG_GROUP)).to_lowercase();
     let audit = ["cloudtrail", "flowlog", "flow-log", "guardduty", "aws-waf-logs", "audit"];
     Some(if audit.iter().any(|word| group.contains(word)) { High } else { severity })
 }
@@ -807,7 +827,7 @@ const GUARDRAIL: &[&str] = &["guardrailIdentifier"];
 static BEDROCK: [Row; 6] = [
     row("DeleteModelInvocationLoggingConfiguration", &[], ["delete", "deleted", "Bedrock invocation logging"], High),
     row("PutModelInvocationLoggingConfiguration", &[], ["change", "changed", "Bedrock invocation logging"], High)
-        .graded(invocations_unlogged),
+        .rare(invocations_unlogged),
     row("DeleteGuardrail", GUARDRAIL, ["delete", "deleted", "Bedrock guardrail"], Medium),
     row("UpdateGuardrail", GUARDRAIL, ["change", "changed", "Bedrock guardrail"], Low),
     row("DeleteEnforcedGuardrailConfiguration", &["configId"], ["delete", "deleted", "enforced guardrail"], Medium),
@@ -876,7 +896,7 @@ fn eks_logs(case: &Case<'_>) -> Option<Catch> {
     if off.is_empty() {
         return None;
     }
-    let cluster = target(case, &["name"]);
+    let cluster = case.record.parameter("name");
     let object = format!("{} logs of EKS cluster {cluster}", off.join(", "));
     // Only what the API server and the authenticator write says who did something.
     let telling = off.iter().any(|kind| matches!(*kind, "api" | "audit" | "authenticator"));

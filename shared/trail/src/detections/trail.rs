@@ -439,6 +439,11 @@ pub(super) fn acts_alone(actor: &Actor) -> bool {
     actor.kind == "AWSService" || actor.issuer_arn.contains(":role/aws-service-role/")
 }
 
+/// Whether an AWS service acts for somebody. `AWS Internal` is the console's own plumbing.
+pub(super) fn through_service(actor: &Actor) -> bool {
+    actor.is_service() && !actor.invoked_by.starts_with("AWS Internal")
+}
+
 /// Whether the request's content is not in the record.
 fn unseen(case: &Case<'_>) -> bool {
     let request = case.record.request();
