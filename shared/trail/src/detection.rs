@@ -517,3 +517,6 @@ mod tests {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
