@@ -50,7 +50,7 @@ fn run(command: Command) -> anyhow::Result<Ending> {
         Command::Findings(arguments) => block_on(findings::run(arguments)),
         Command::Status(arguments) => block_on(status::run(arguments)),
         Command::Completions { shell } => {
-            cli::print_completions(shell);
+            cli::print_completions(shell)?;
             Ok(Ending::Done)
         }
     }
