@@ -46,6 +46,8 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// A small organization's day with an intrusion hidden in it; nothing to set up
     Demo(DemoArgs),
+    /// Everything that is looked for: severity, category, id, references
+    Detections,
     /// Completions for a shell
     #[command(after_help = "Example:\n  qtrail completions bash > /etc/bash_completion.d/qtrail")]
     Completions {
