@@ -6,6 +6,7 @@ use super::own_parts::{begins_with, is_deployment, is_own_role, is_part};
 use super::trail::{acts_alone, named, through_service};
 use crate::detection::{Case, Catch, Category, Deed, Detection, Severity, Want};
 use crate::policy::{Policy, Statement};
+use crate::record::Record;
 use crate::settings::{Settings, glob};
 use crate::shape::{at, field, list, number, text, truthy};
 
@@ -156,6 +157,15 @@ fn watched(case: &Case<'_>, bucket: &str) -> Option<Watched> {
     }
     let telling = bucket.contains("cloudtrail") || bucket.starts_with("aws-controltower-logs-");
     (case.settings.own.log_buckets.is_empty() && telling).then_some(Watched::ByName)
+}
+
+/// Whether a bucket that is watched may be mentioned at all: objects are written all the time.
+fn may_be_watched(record: &Record<'_>, settings: &Settings) -> bool {
+    let own = &settings.own;
+    let named = |name: &String| record.mentions(name.rsplit(':').next().unwrap_or(name));
+    own.log_buckets.iter().any(named)
+        || (!own.stack.is_empty() && record.mentions(&own.stack))
+        || (own.log_buckets.is_empty() && (record.mentions("cloudtrail") || record.mentions("aws-controltower-logs-")))
 }
 
 /// Whether the call is about a bucket that the detections here watch.
@@ -406,6 +416,7 @@ static LOG_OBJECTS_ATTACKED: Detection = Detection {
             "UpdateObjectEncryption",
         ],
     )],
+    glance: |record, settings| may_be_watched(record, settings),
     check: objects_attacked,
     why: "Nobody but CloudTrail writes log files, and nobody deletes them. Somebody is editing the evidence.",
     runbook: &[
