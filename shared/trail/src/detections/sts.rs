@@ -124,12 +124,12 @@ fn proved(case: &Case<'_>) -> Catch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::detections::iam::tests::call;
     use crate::testing::{caught, record};
     use serde_json::{Value, json};
 
     fn federate(request: Value) -> Severity {
-        let call = record(STS, "GetFederationToken", json!({ "requestParameters": request }));
-        caught(&FEDERATION_TOKEN, &call).expect("caught").lead.severity
+        caught(&FEDERATION_TOKEN, &call(STS, "GetFederationToken", request)).expect("caught").lead.severity
     }
 
     #[test]
