@@ -13,6 +13,9 @@ use crate::metrics::Metrics;
 use crate::state::{Parts, State};
 use crate::stores::{Place, Stores};
 
+/// Longer than any function that publishes may run, in seconds.
+const PUBLISHER_TIMEOUT: i64 = 180;
+
 /// Everything a function works with, built once.
 #[derive(Debug)]
 pub struct Deployment {
@@ -62,7 +65,7 @@ impl Deployment {
             settings: optional("QTRAIL_SETTINGS").map(|url| stores.open(&url)).transpose()?,
             fast_path: optional("QTRAIL_FAST_PATH_QUEUE"),
             parts,
-            publisher_timeout: 180,
+            publisher_timeout: seconds("QTRAIL_PUBLISHER_TIMEOUT", PUBLISHER_TIMEOUT)?,
             stores,
         })
     }
@@ -75,13 +78,20 @@ impl Deployment {
         own.deploy_roles.extend(self.own.deploy_roles.iter().cloned());
         own.stack.clone_from(&self.own.stack);
         own.account.clone_from(&self.own.account);
+        if self.alerts.is_none() {
+            // With nobody to tell, nothing is owed.
+            settings.alerts = trail::settings::Alerts::Observe;
+        }
         settings
     }
 }
 
 /// The SDK's configuration: region, credentials, endpoints, and retries that fit into a function's deadline.
 pub async fn sdk_config() -> SdkConfig {
-    let retries = aws_config::retry::RetryConfig::standard().with_max_attempts(6);
+    let retries = aws_config::retry::RetryConfig::standard()
+        .with_max_attempts(8)
+        .with_initial_backoff(Duration::from_millis(100))
+        .with_max_backoff(Duration::from_secs(5));
     let timeouts = aws_config::timeout::TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(3))
         .operation_attempt_timeout(Duration::from_secs(10))
@@ -112,6 +122,11 @@ fn required(name: &str) -> Result<String, Error> {
 
 fn optional(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn seconds(name: &str, otherwise: i64) -> Result<i64, Error> {
+    let parsed = optional(name).map(|text| text.parse().map_err(|_| (name, text)));
+    parsed.unwrap_or(Ok(otherwise)).map_err(|(name, text)| Error::Configuration(format!("{name} is no number: {text}")))
 }
 
 fn list(name: &str) -> Vec<String> {

@@ -11,6 +11,11 @@ use tracing_subscriber::EnvFilter;
 pub fn log_as_json() {
     let filter = EnvFilter::try_from_env("QTRAIL_LOG").unwrap_or_else(|_| EnvFilter::new("info,aws_config=warn"));
     tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).with_target(false).init();
+    // A panic's message may quote a record; where it happened is enough.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, "panic");
+    }));
 }
 
 /// Serves invocations with `handle` until the process is ended.

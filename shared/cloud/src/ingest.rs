@@ -237,7 +237,8 @@ impl Ingest {
         let data = &self.deployment.data;
         for bad in &outcome.report.quarantined {
             let name = format!("{:06}", bad.index);
-            let folder = ["quarantine", outcome.object.bucket.as_str(), outcome.object.key.as_str()];
+            // With the version: an overwritten object must not take its predecessor's bytes away.
+            let folder = ["quarantine", &outcome.object.id()];
             let at = |suffix: &str| data.join(&folder).join(format!("{name}.{suffix}"));
             data.put(&at("bin"), bad.bytes.clone()).await?;
             let why = json!({

@@ -13,7 +13,7 @@ use trail::finding::Finding;
 use trail::settings::{Alerts as Mode, Settings};
 use trail::time::Time;
 
-use crate::alerts::{Alerts, SINGLE_ALERTS_A_MINUTE};
+use crate::alerts::Alerts;
 use crate::deployment::{Deployment, now};
 use crate::error::Error;
 use crate::settings::Engines;
@@ -21,6 +21,9 @@ use crate::state::{DayCounts, Due, Query};
 
 /// How far back the daily summary looks for findings that are still open, in days.
 const OPEN_DAYS: i64 = 90;
+
+/// So many stale alerts go out one by one: a publisher died. More of them are what a storm has left over.
+const SINGLY: usize = 5;
 
 /// The handler behind the `notify` function.
 #[derive(Debug)]
@@ -100,7 +103,7 @@ impl Notify {
     /// One by one, or as one summary where there are too many.
     async fn publish_all(&self, alerts: &Alerts, entries: &[Entry], (settings, now): (&Settings, Time)) -> u64 {
         let state = &self.deployment.state;
-        if i64::try_from(entries.len()).unwrap_or(i64::MAX) > SINGLE_ALERTS_A_MINUTE {
+        if entries.len() > SINGLY {
             if let Err(error) = alerts.tell_storm(state, entries, (settings, now)).await {
                 tracing::error!(%error, "a summary stays owed");
                 return 0;

@@ -8,6 +8,7 @@ use trail::time::Time;
 
 use crate::deployment::Deployment;
 use crate::error::Error;
+use crate::stores::Place;
 
 /// How long settings are believed, in seconds.
 const KEPT_SECONDS: i64 = 60;
@@ -57,14 +58,11 @@ fn engine(deployment: &Deployment, text: &str) -> Result<Engine, Error> {
 /// The text to use: what is in the store if it is good, else the last that was.
 async fn read(deployment: &Deployment, known: Option<&Current>) -> Result<String, Error> {
     let Some(place) = &deployment.settings else { return Ok(String::new()) };
-    let bytes = place.read().await?.unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    if known.is_some_and(|current| current.text == text) {
-        return Ok(text);
-    }
-    match Settings::from_toml(&text) {
-        Ok(_) => {
-            deployment.state.keep_settings(&text).await?;
+    match usable(place, known).await {
+        Ok(text) => {
+            if known.is_none_or(|current| current.text != text) {
+                deployment.state.keep_settings(&text).await?;
+            }
             Ok(text)
         }
         Err(error) => {
@@ -76,4 +74,14 @@ async fn read(deployment: &Deployment, known: Option<&Current>) -> Result<String
             }
         }
     }
+}
+
+/// What is in the store, if it can be read and used.
+async fn usable(place: &Place, known: Option<&Current>) -> Result<String, Error> {
+    let bytes = place.read().await?.unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    if known.is_none_or(|current| current.text != text) {
+        Settings::from_toml(&text).map_err(|error| Error::Configuration(error.to_string()))?;
+    }
+    Ok(text)
 }

@@ -4,11 +4,15 @@
 //! `L#<bucket>/<key>` (log files); `C#<date>#<account>` (counts); `ACCOUNTS/<account>`; `N#…` (notices that are owed).
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::error::TransactionCanceledException;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use trail::alert::{Change, Entry};
@@ -67,13 +71,17 @@ impl State {
                 return Ok(Committed { entry, change });
             }
             let item = overlay(stored.take(), &entry, &key)?;
-            match self.put_if(item, read.as_ref().map(|entry| entry.v)).await? {
-                None => {
-                    if change.reopened {
-                        self.note(&finding.finding_id, &HistoryLine::reopened(now)).await?;
-                    }
+            let version = read.as_ref().map(|entry| entry.v);
+            if let (true, Some(version)) = (change.reopened, version) {
+                let line = HistoryLine::reopened(now);
+                if self.put_with_history(item, version, (&finding.finding_id, &line)).await? {
                     return Ok(Committed { entry, change });
                 }
+                stored = self.get(key.clone()).await?;
+                continue;
+            }
+            match self.put_if(item, version).await? {
+                None => return Ok(Committed { entry, change }),
                 Some(winner) => stored = Some(winner),
             }
         }
@@ -92,14 +100,42 @@ impl State {
             None => put.condition_expression("attribute_not_exists(pk)"),
             Some(v) => put.condition_expression("v = :read").expression_attribute_values(":read", number(v)),
         };
-        match put.send().await {
-            Ok(_) => Ok(None),
-            Err(SdkError::ServiceError(failure)) => match failure.into_err() {
-                PutItemError::ConditionalCheckFailedException(lost) => Ok(Some(lost.item.unwrap_or_default())),
-                other => Err(Error::state("PutItem", other)),
-            },
-            Err(other) => Err(Error::state("PutItem", other)),
+        for attempt in 0..RACES {
+            let failure = match put.clone().send().await {
+                Ok(_) => return Ok(None),
+                Err(SdkError::ServiceError(failure)) => failure.into_err(),
+                Err(other) => return Err(Error::state("PutItem", other)),
+            };
+            match failure {
+                PutItemError::ConditionalCheckFailedException(lost) => return Ok(Some(lost.item.unwrap_or_default())),
+                PutItemError::TransactionConflictException(_) => pause(attempt).await,
+                other => return Err(Error::state("PutItem", other)),
+            }
         }
+        Err(Error::Contended("an item of the table".to_owned()))
+    }
+
+    /// Writes everything or nothing. Yields false where a condition does not hold.
+    ///
+    /// `DynamoDB` cancels a transaction that meets another one on the same item, and no client tries again by itself.
+    async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<bool, Error> {
+        let write = self.client.transact_write_items().set_transact_items(Some(writes));
+        for attempt in 0..RACES {
+            let failure = match write.clone().send().await {
+                Ok(_) => return Ok(true),
+                Err(SdkError::ServiceError(failure)) => failure.into_err(),
+                Err(other) => return Err(Error::state("TransactWriteItems", other)),
+            };
+            match &failure {
+                TransactWriteItemsError::TransactionCanceledException(canceled) => match cancellation(canceled) {
+                    Cancellation::Condition => return Ok(false),
+                    Cancellation::Collision => pause(attempt).await,
+                    Cancellation::Other => return Err(Error::state("TransactWriteItems", failure)),
+                },
+                _ => return Err(Error::state("TransactWriteItems", failure)),
+            }
+        }
+        Err(Error::Contended("an item of the table".to_owned()))
     }
 
     async fn get(&self, key: Item) -> Result<Option<Item>, Error> {
@@ -139,6 +175,34 @@ impl State {
     pub async fn create_table(&self) -> Result<(), Error> {
         files::create_table(&self.client, &self.table).await
     }
+}
+
+/// Why a transaction was cancelled.
+enum Cancellation {
+    /// A condition did not hold.
+    Condition,
+    /// Others wrote the same items, or the table was throttled: it may succeed later.
+    Collision,
+    Other,
+}
+
+fn cancellation(canceled: &TransactionCanceledException) -> Cancellation {
+    let codes = || canceled.cancellation_reasons().iter().filter_map(|reason| reason.code());
+    let passing = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
+    if codes().any(|code| code == "ConditionalCheckFailed") {
+        Cancellation::Condition
+    } else if codes().any(|code| passing.contains(&code)) {
+        Cancellation::Collision
+    } else {
+        Cancellation::Other
+    }
+}
+
+/// Waits longer from attempt to attempt, up to a third of a second, and not as long as others do.
+async fn pause(attempt: usize) {
+    let most = 10_u64 << attempt.min(5);
+    let jitter = RandomState::new().hash_one(attempt) % most;
+    tokio::time::sleep(Duration::from_millis(most / 2 + jitter / 2)).await;
 }
 
 /// The entry after the merge, and whether that differs from what is stored.

@@ -14,11 +14,14 @@ use object_store::aws::{AmazonS3Builder, AwsCredential};
 use object_store::client::CredentialProvider;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{GetOptions, ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{GetOptions, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig};
 use trail::envelope::ObjectRef;
 use url::Url;
 
 use crate::error::Error;
+
+/// How long S3 is asked again before the message goes back to the queue: the batch's other files wait for it.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Buckets and folders by name, opened when first asked for.
 #[derive(Debug)]
@@ -105,7 +108,8 @@ impl Place {
 }
 
 fn s3(config: &SdkConfig, bucket: &str) -> Result<impl ObjectStore + use<>, Error> {
-    let mut builder = AmazonS3Builder::new().with_bucket_name(bucket);
+    let retries = RetryConfig { max_retries: 6, retry_timeout: RETRY_TIMEOUT, ..RetryConfig::default() };
+    let mut builder = AmazonS3Builder::new().with_bucket_name(bucket).with_retry(retries);
     if let Some(region) = config.region() {
         builder = builder.with_region(region.as_ref());
     }

@@ -3,6 +3,8 @@
 //! A [`Detection`] is one value that says everything about itself. The [`Engine`] indexes them by what they want, so
 //! that a record meets the few detections that could care and all others cost nothing.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
@@ -108,6 +110,8 @@ impl Detection {
 pub enum Want {
     /// Calls of a service by name (`eventSource`, [`Record::action`]).
     Calls(&'static str, &'static [&'static str]),
+    /// Of a service's calls by name those whose text holds one of these words: where there are too many to look into.
+    CallsSaying(&'static str, &'static [&'static str], &'static [&'static str]),
     /// Calls of these names by any service.
     Named(&'static [&'static str]),
     /// Whatever may change something in a service.
@@ -125,6 +129,9 @@ impl Want {
     pub fn wants(self, record: &Record<'_>) -> bool {
         match self {
             Self::Calls(source, names) => record.source == source && names.contains(&record.action()),
+            Self::CallsSaying(source, names, words) => {
+                record.source == source && names.contains(&record.action()) && says(record, words)
+            }
             Self::Named(names) => names.contains(&record.action()),
             Self::Changes(source) => record.source == source && record.changes(),
             Self::Root => record.may_be_root(),
@@ -132,6 +139,13 @@ impl Want {
             Self::Refused => record.refused(),
         }
     }
+}
+
+/// Whether a record's text holds one of these words. What is escaped may be any of them.
+fn says(record: &Record<'_>, words: &[&str]) -> bool {
+    let text = record.text().as_bytes();
+    let holds = |word: &str| memchr::memmem::find(text, word.as_bytes()).is_some();
+    holds("\\u00") || words.iter().any(|word| holds(word))
 }
 
 /// A record under examination.
@@ -310,6 +324,7 @@ pub struct Engine {
 struct Source {
     changes: Vec<u16>,
     names: HashMap<&'static str, Vec<u16>, FixedState>,
+    saying: HashMap<&'static str, Vec<(u16, &'static [&'static str])>, FixedState>,
 }
 
 impl Engine {
@@ -348,6 +363,12 @@ impl Engine {
             Want::Calls(source, names) => {
                 let source = self.sources.entry(source).or_default();
                 names.iter().for_each(|name| source.names.entry(name).or_default().push(index));
+            }
+            Want::CallsSaying(source, names, words) => {
+                let source = self.sources.entry(source).or_default();
+                for name in names {
+                    source.saying.entry(name).or_default().push((index, words));
+                }
             }
             Want::Named(names) => {
                 names.iter().for_each(|name| self.named.entry(name).or_default().push(index));
@@ -411,6 +432,12 @@ impl Engine {
             if !source.changes.is_empty() && record.changes() {
                 wanted(&source.changes);
             }
+            let saying = (!source.saying.is_empty()).then(|| source.saying.get(record.action())).flatten();
+            for (index, words) in saying.into_iter().flatten() {
+                if says(record, words) {
+                    wanted(&[*index]);
+                }
+            }
         }
         if let Some(indices) = self.named.get(record.action()) {
             wanted(indices);
@@ -439,11 +466,54 @@ impl Engine {
         let actor = record.actor();
         let outcome = record.outcome();
         let case = Case { record, actor: &actor, outcome, settings: &self.settings, account: &identity.account };
+        let mut broken = None;
         for detection in detections {
-            if let Some(catch) = (detection.check)(&case) {
-                found(Match::new(detection, &case, catch, (time, &identity.id, origin.delivered)));
+            // A mistake in one check must cost neither the others nor the file's other records.
+            match catch_unwind(AssertUnwindSafe(|| (detection.check)(&case))) {
+                Ok(None) => {}
+                Ok(Some(catch)) => found(Match::new(detection, &case, catch, (time, &identity.id, origin.delivered))),
+                Err(_) => broken = Some(detection.id),
             }
         }
-        Ok(())
+        broken.map_or(Ok(()), |detection| Err(Unreadable::CheckFailed(detection)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::record;
+    use serde_json::json;
+
+    static PANICS: Detection = Detection {
+        id: "panics",
+        wants: &[Want::Named(&["Noise"])],
+        check: |case| Some(Catch::new(Deed::new("", "", &case.record.name[99..]))),
+        ..Detection::BASE
+    };
+    static CATCHES: Detection = Detection { id: "catches", check: |_| Some(Catch::new(Deed::default())), ..PANICS };
+
+    #[test]
+    fn a_check_that_panics_costs_no_other_check() {
+        let engine = Engine::with(Settings::default(), vec![&PANICS, &CATCHES]);
+        let text = record("x.amazonaws.com", "Noise", json!({})).to_string();
+        let mut found = Vec::new();
+        let evaluated = engine.evaluate(&Record::parse(&text).expect("a record"), &Origin::default(), &mut |m| {
+            found.push(m.detection.id)
+        });
+        assert_eq!(evaluated, Err(Unreadable::CheckFailed("panics")));
+        assert_eq!(found, ["catches"]);
+    }
+
+    #[test]
+    fn ids_are_unique_and_every_detection_says_what_people_need() {
+        let mut ids = std::collections::HashSet::new();
+        for detection in crate::detections::all() {
+            let Detection { id, title, why, runbook, window, .. } = detection;
+            assert!(ids.insert(id), "{id} is there twice");
+            assert!(id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'), "{id}");
+            assert!(!title.is_empty() && !why.is_empty() && !runbook.is_empty(), "{id} leaves somebody alone");
+            assert!(*window >= crate::window::BUCKET_SECONDS && window % crate::window::BUCKET_SECONDS == 0, "{id}");
+        }
     }
 }

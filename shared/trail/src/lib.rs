@@ -14,6 +14,7 @@ pub mod network;
 pub mod object_key;
 pub mod policy;
 pub mod record;
+pub mod selectors;
 pub mod settings;
 pub mod shape;
 pub mod time;

@@ -113,6 +113,9 @@ pub enum Unreadable {
     /// An API record whose time cannot be read.
     #[error("eventTime is no RFC 3339 time")]
     BadTime,
+    /// A detection's check panicked over it: a mistake of ours. The others have seen it.
+    #[error("the check of detection {0} failed over it: please report this")]
+    CheckFailed(&'static str),
     /// The file ends inside the record.
     #[error("the file ends inside this record")]
     CutOff,

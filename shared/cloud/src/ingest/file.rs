@@ -37,8 +37,7 @@ pub(super) async fn read(
     limits: Limits,
     budget: &Semaphore,
 ) -> Result<FileOutcome, Error> {
-    let kind = ObjectKey::parse(&object.key).kind;
-    if kind == ObjectKind::Other && !object.key.ends_with(".json.gz") && !object.key.ends_with(".json") {
+    if is_foreign(&object) {
         tracing::info!(object = %object.id(), "not one of CloudTrail's objects");
         return Ok(FileOutcome::nothing(object));
     }
@@ -54,6 +53,13 @@ pub(super) async fn read(
     let outcome = FileOutcome::of(engine, (object, bytes.len()), &inflated, limits);
     drop(taken);
     Ok(outcome)
+}
+
+/// Whether an object of a bucket is none of `CloudTrail`'s. A file that somebody named is read whatever it is called.
+fn is_foreign(object: &ObjectRef) -> bool {
+    let key = object.key.as_str();
+    let named_like_logs = [".json.gz", ".json"].iter().any(|ending| key.ends_with(ending));
+    !object.bucket.is_empty() && !named_like_logs && ObjectKey::parse(key).kind == ObjectKind::Other
 }
 
 async fn take(budget: &Semaphore, bytes: usize) -> Option<tokio::sync::SemaphorePermit<'_>> {

@@ -2,7 +2,6 @@
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType, Put,
     ScalarAttributeType, TransactWriteItem, Update,
@@ -97,19 +96,9 @@ impl State {
             .build()
             .map_err(|e| Error::Item(e.to_string()))?;
         let count = self.count_update(file)?;
-        let write = self
-            .client
-            .transact_write_items()
-            .transact_items(TransactWriteItem::builder().put(put).build())
-            .transact_items(TransactWriteItem::builder().update(count).build());
-        match write.send().await {
-            Ok(_) => Ok(true),
-            Err(SdkError::ServiceError(failure)) => match failure.into_err() {
-                TransactWriteItemsError::TransactionCanceledException(canceled) if is_known(&canceled) => Ok(false),
-                other => Err(Error::state("TransactWriteItems", other)),
-            },
-            Err(other) => Err(Error::state("TransactWriteItems", other)),
-        }
+        let put = TransactWriteItem::builder().put(put).build();
+        let count = TransactWriteItem::builder().update(count).build();
+        self.transact(vec![put, count]).await
     }
 
     fn count_update(&self, file: &FileRecord) -> Result<Update, Error> {
@@ -190,12 +179,6 @@ impl State {
         item.insert("text".to_owned(), string(text));
         self.put(item).await
     }
-}
-
-/// Whether a transaction failed because the file is noted already, and for no other reason.
-fn is_known(canceled: &aws_sdk_dynamodb::types::error::TransactionCanceledException) -> bool {
-    let reasons = canceled.cancellation_reasons();
-    reasons.first().and_then(|reason| reason.code()) == Some("ConditionalCheckFailed")
 }
 
 /// The table as the template makes it.

@@ -1,6 +1,5 @@
 //! Findings as people work with them: lists, status, history.
 
-use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
@@ -149,7 +148,12 @@ impl State {
     }
 
     /// Writes an entry and a line of history, both or neither. Yields whether nobody was faster.
-    async fn put_with_history(&self, item: Item, read: u64, note: (&str, &HistoryLine)) -> Result<bool, Error> {
+    pub(super) async fn put_with_history(
+        &self,
+        item: Item,
+        read: u64,
+        note: (&str, &HistoryLine),
+    ) -> Result<bool, Error> {
         let built =
             |put: Result<Put, _>| put.map_err(|e: aws_sdk_dynamodb::error::BuildError| Error::Item(e.to_string()));
         let entry = Put::builder()
@@ -158,16 +162,8 @@ impl State {
             .condition_expression("v = :read")
             .expression_attribute_values(":read", number(read));
         let history = Put::builder().table_name(&self.table).set_item(Some(history_item(note.0, note.1)?));
-        let write = self
-            .client
-            .transact_write_items()
-            .transact_items(TransactWriteItem::builder().put(built(entry.build())?).build())
-            .transact_items(TransactWriteItem::builder().put(built(history.build())?).build());
-        match write.send().await {
-            Ok(_) => Ok(true),
-            Err(SdkError::ServiceError(failure)) if failure.err().is_transaction_canceled_exception() => Ok(false),
-            Err(other) => Err(Error::state("TransactWriteItems", other)),
-        }
+        let writes = [built(entry.build())?, built(history.build())?];
+        self.transact(writes.map(|put| TransactWriteItem::builder().put(put).build()).to_vec()).await
     }
 
     /// A finding of the thread was closed: the next one is news again.
@@ -180,11 +176,6 @@ impl State {
             }
         }
         Err(Error::Contended(format!("the thread of finding {}", entry.finding.finding_id)))
-    }
-
-    /// Adds a line to a finding's history.
-    pub async fn note(&self, finding_id: &str, line: &HistoryLine) -> Result<(), Error> {
-        self.put(history_item(finding_id, line)?).await
     }
 
     /// A finding's history, oldest first.

@@ -1,6 +1,5 @@
 //! Alerts that are owed, threads, and what else has to be said.
 
-use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 use trail::alert::{Entry, Level, Thread};
 use trail::time::Time;
@@ -47,21 +46,16 @@ impl State {
             .expression_attribute_values(":one", number(1))
             .build()
             .map_err(|e| Error::Item(e.to_string()))?;
-        let mut write =
-            self.client.transact_write_items().transact_items(TransactWriteItem::builder().update(clear).build());
+        let mut writes = vec![TransactWriteItem::builder().update(clear).build()];
         if let Some(line) = line {
             let put = aws_sdk_dynamodb::types::Put::builder()
                 .table_name(&self.table)
                 .set_item(Some(history_item(id, line)?))
                 .build()
                 .map_err(|e| Error::Item(e.to_string()))?;
-            write = write.transact_items(TransactWriteItem::builder().put(put).build());
+            writes.push(TransactWriteItem::builder().put(put).build());
         }
-        match write.send().await {
-            Ok(_) => Ok(true),
-            Err(SdkError::ServiceError(failure)) if failure.err().is_transaction_canceled_exception() => Ok(false),
-            Err(other) => Err(Error::state("TransactWriteItems", other)),
-        }
+        self.transact(writes).await
     }
 
     /// What people were told of a thread.

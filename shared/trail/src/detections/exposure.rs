@@ -217,7 +217,9 @@ mod tests {
 
     fn calls(detection: &Detection) -> Vec<(&'static str, &'static str)> {
         let names = |want: &Want| match *want {
-            Want::Calls(source, names) => names.iter().map(|name| (source, *name)).collect(),
+            Want::Calls(source, names) | Want::CallsSaying(source, names, _) => {
+                names.iter().map(|name| (source, *name)).collect()
+            }
             Want::Named(names) => names.iter().map(|name| ("example.amazonaws.com", *name)).collect(),
             _ => Vec::new(),
         };
@@ -281,6 +283,22 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn uploads_that_say_nothing_of_the_public_are_not_even_loaded() {
+        let upload = |acl: &str| {
+            let request = json!({"bucketName": "b", "key": "k", "x-amz-acl": acl});
+            record("s3.amazonaws.com", "PutObject", json!({"requestParameters": request})).to_string()
+        };
+        let is_wanted = |text: &str| {
+            let record = crate::record::Record::parse(text).expect("a record");
+            let found: Vec<_> = both().into_iter().filter(|d| d.wants.iter().any(|want| want.wants(&record))).collect();
+            !found.is_empty()
+        };
+        assert!(!is_wanted(&upload("bucket-owner-full-control")));
+        assert!(is_wanted(&upload("public-read")));
+        assert!(is_wanted(&upload("PLACE").replace("PLACE", "\\u0070ublic-read")), "escapes are looked into");
     }
 
     #[test]

@@ -133,6 +133,9 @@ fn bucket_acl_opened(case: &Case<'_>) -> Option<Catch> {
 
 const OBJECT_CALLS: &[&str] = &["PutObjectAcl", "PutObject", "CopyObject", "CreateMultipartUpload", "PostObject"];
 
+/// Without one of these words an ACL is not public. Most records of a busy trail are uploads.
+const PUBLIC_WORDS: &[&str] = &["public-read", "authenticated-read", "AllUsers", "AuthenticatedUsers"];
+
 /// An object's access control list lets in everyone. Seen where data events are recorded.
 static OBJECT_ACL_OPENED: Detection = Detection {
     id: "s3-object-acl-opened",
@@ -141,7 +144,7 @@ static OBJECT_ACL_OPENED: Detection = Detection {
     severity: Severity::Critical,
     techniques: &["T1530", "T1537"],
     controls: &["S3.12"],
-    wants: &[Want::Calls(S3, OBJECT_CALLS)],
+    wants: &[Want::CallsSaying(S3, OBJECT_CALLS, PUBLIC_WORDS)],
     check: object_acl_opened,
     why: "A public object can be read by anyone who knows or guesses its name, whatever the bucket's policy says.",
     runbook: &[
