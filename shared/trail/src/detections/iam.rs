@@ -94,7 +94,7 @@ fn is_own_part(case: &Case<'_>) -> bool {
         action if OF_POLICIES.contains(&action) => case.record.parameter("policyArn"),
         _ => return false,
     };
-    false && name.is_empty()
+    super::own_parts::is_part(case, name)
 }
 
 /// AWS limits a user whose key it found in public; lifting that counts as much.

@@ -52,7 +52,7 @@ pub(in crate::detections) fn sounds_like_administration(name: &str) -> bool {
 pub(in crate::detections) fn sounds_like_a_guardrail(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let words = ["deny", "guardrail", "boundary", "restrict", "lockdown", "quarantine", "mfa", "scp"];
-    words.iter().any(|word| name.contains(word))
+    words.iter().any(|word| name.contains(word)) && !name.contains("unrestrict")
 }
 
 fn subject(case: &Case<'_>) -> Subject {
@@ -392,6 +392,12 @@ mod tests {
         assert_eq!(joins("bob", "Administrators"), ("iam-rights-granted", Severity::High));
         assert_eq!(joins("alice", "developers"), ("iam-rights-granted", Severity::High));
         assert_eq!(joins("alice", "admins"), ("iam-rights-granted", Severity::Critical));
+    }
+
+    #[test]
+    fn a_grant_names_who_got_what_as_arns() {
+        let told = told(&attach("mallory", ADMINISTRATOR)).expect("told");
+        assert_eq!(told.resources, ["arn:aws:iam::111122223333:user/mallory", ADMINISTRATOR]);
     }
 
     #[test]
