@@ -494,6 +494,10 @@ fn invalid_principal(case: &Case<'_>) -> Option<Catch> {
     let message = case.record.error_message();
     let malformed = case.record.error_code.contains("MalformedPolicy") && message.is_empty();
     let principal = message.to_ascii_lowercase().contains("principal");
+    // Only the console says that something failed without an error code, and it has no policies.
+    if case.record.error_code.is_empty() {
+        return None;
+    }
     if case.outcome != Outcome::Failed || case.actor.is_service() || !(malformed || principal) {
         return None;
     }
