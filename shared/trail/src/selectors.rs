@@ -590,7 +590,11 @@ mod tests {
             (json!({"field": "eventName"}), "nothing"),
         ] {
             assert_eq!(management(&advanced(&[std::slice::from_ref(&extra)])), expected, "{extra}");
-            assert_eq!(management(&advanced(&[&[extra.clone()], &[]])), "nothing", "a second selector takes all");
+            assert_eq!(
+                management(&advanced(&[std::slice::from_ref(&extra), &[]])),
+                "nothing",
+                "a second selector takes all"
+            );
         }
         assert_eq!(management(&advanced(&[&[]])), "nothing");
     }

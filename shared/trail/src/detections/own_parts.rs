@@ -36,6 +36,7 @@ static OWN_PART_TOUCHED: Detection = Detection {
         Want::Calls("kms.amazonaws.com", &KMS_NAMES),
         Want::Calls("ssm.amazonaws.com", &SSM_NAMES),
         Want::Calls("secretsmanager.amazonaws.com", &SECRETS_NAMES),
+        Want::Calls("chatbot.amazonaws.com", &CHATBOT_NAMES),
     ],
     check: touched,
     why: "Whoever breaks or rewrites the monitor goes unseen afterwards.",
@@ -178,14 +179,18 @@ static SCHEDULER: [Act; 3] = [
 ];
 const SCHEDULER_NAMES: [&str; 3] = names(&SCHEDULER);
 
-static EVENTS: [Act; 5] = [
+static EVENTS: [Act; 7] = [
     act_on("DisableRule", &["name"], ["disable", "disabled", "rule"]).harmful(),
     act_on("DeleteRule", &["name"], ["delete", "deleted", "rule"]).harmful(),
     act_on("RemoveTargets", &["rule"], ["remove the targets of", "removed the targets of", "rule"]).harmful(),
     act_on("PutTargets", &["rule"], ["change the targets of", "changed the targets of", "rule"]),
     act_on("PutRule", &["name"], ["change", "changed", "rule"]).harmful_if(is_switched_off),
+    act_on("PutPermission", BUS, ["change who may send to", "changed who may send to", "event bus"]),
+    act_on("RemovePermission", BUS, ["take a permission off", "took a permission off", "event bus"]).harmful(),
 ];
-const EVENTS_NAMES: [&str; 5] = names(&EVENTS);
+const EVENTS_NAMES: [&str; 7] = names(&EVENTS);
+
+const BUS: &[&str] = &["statementId", "eventBusName"];
 
 const LOG_GROUP: &[&str] = &["logGroupName", "logGroupIdentifier", "resourceIdentifier"];
 static LOGS: [Act; 10] = [
@@ -275,6 +280,13 @@ static SECRETS: [Act; 5] = [
 ];
 const SECRETS_NAMES: [&str; 5] = names(&SECRETS);
 
+const CHANNEL: &[&str] = &["configurationName", "chatConfigurationArn"];
+static CHATBOT: [Act; 2] = [
+    act_on("UpdateSlackChannelConfiguration", CHANNEL, ["change", "changed", "Slack channel"]),
+    act_on("DeleteSlackChannelConfiguration", CHANNEL, ["cut off", "cut off", "Slack channel"]).harmful(),
+];
+const CHATBOT_NAMES: [&str; 2] = names(&CHATBOT);
+
 fn act(case: &Case<'_>) -> Option<&'static Act> {
     let acts: &[Act] = match &*case.record.source {
         "lambda.amazonaws.com" => &LAMBDA,
@@ -290,6 +302,7 @@ fn act(case: &Case<'_>) -> Option<&'static Act> {
         "kms.amazonaws.com" => &KMS,
         "ssm.amazonaws.com" => &SSM,
         "secretsmanager.amazonaws.com" => &SECRETS,
+        "chatbot.amazonaws.com" => &CHATBOT,
         _ => return None,
     };
     acts.iter().find(|act| act.name == case.record.action())
@@ -298,9 +311,9 @@ fn act(case: &Case<'_>) -> Option<&'static Act> {
 /// The part that the call is about. A refused call often names it in its error message alone.
 fn part<'c>(case: &'c Case<'_>, act: &Act) -> Option<&'c str> {
     let record = case.record;
-    let named = |value: &'c Value| act.keys.iter().flat_map(move |key| names_in(field(value, key)));
-    let mut names = named(record.request()).chain(named(record.response())).chain(record.arn_in_error());
-    names.find_map(|name| own_segment(case, name))
+    let said = |value: &'c Value| act.keys.iter().flat_map(move |key| names_in(field(value, key)));
+    let mut all = said(record.request()).chain(said(record.response())).chain(record.arn_in_error());
+    all.find_map(|name| own_segment(case, name))
 }
 
 /// A name, the names of a list, or those in a list one level down (`muteTargets.alarmNames`).

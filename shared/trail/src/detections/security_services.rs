@@ -2,10 +2,10 @@
 //!
 //! Each service has a table of its calls. A refused or failed attempt is one severity lower than a success; a service
 //! that keeps house for itself is for the record.
+#![expect(clippy::unnecessary_wraps, reason = "checks and grades are of one form, whether or not they may say nothing")]
 
 use serde_json::Value;
 
-use super::log_storage::is_watched_bucket;
 use super::own_parts::is_part;
 use super::trail::{acts_alone, named, through_service};
 use crate::detection::{Case, Catch, Category, Deed, Detection, Severity, Want};
@@ -36,7 +36,7 @@ pub(super) const ALL: &[&Detection] = &[
     &BEDROCK_WEAKENED,
     &DATABASE_LOGS_DISABLED,
     &EKS_LOGS_DISABLED,
-    &ACCESS_LOGS_DISABLED,
+    &BALANCER_LOGS_DISABLED,
     &BACKUPS_WEAKENED,
     &COLLECTION_WEAKENED,
 ];
@@ -905,41 +905,25 @@ fn eks_logs(case: &Case<'_>) -> Option<Catch> {
     Some(Catch::new(deed).severity(eased(case, severity)).resource(cluster))
 }
 
-/// Who reads a bucket or calls a load balancer is no longer recorded.
-static ACCESS_LOGS_DISABLED: Detection = Detection {
-    id: "access-logs-disabled",
-    title: "Access logging of a bucket or load balancer switched off",
+/// Who calls a load balancer is no longer recorded.
+static BALANCER_LOGS_DISABLED: Detection = Detection {
+    id: "load-balancer-logs-disabled",
+    title: "Access logging of a load balancer switched off",
     severity: Medium,
     techniques: &["T1562.008"],
-    controls: &["S3.9", "ELB.5"],
-    wants: &[
-        Want::Calls("s3.amazonaws.com", &["PutBucketLogging"]),
-        Want::Calls("elasticloadbalancing.amazonaws.com", &["ModifyLoadBalancerAttributes"]),
-    ],
-    check: access_logs,
+    controls: &["ELB.5"],
+    wants: &[Want::Calls("elasticloadbalancing.amazonaws.com", &["ModifyLoadBalancerAttributes"])],
+    check: |case| judge(case, &BALANCERS),
     why: "Who came, from where and for what is in the access log alone.",
     ..WEAKENING
 };
-static ACCESS_LOGS: [Row; 2] = [
-    row("PutBucketLogging", &["bucketName"], ["switch off", "switched off", "access logging of bucket"], Medium)
-        .graded(bucket_unlogged),
-    row(
-        "ModifyLoadBalancerAttributes",
-        &["loadBalancerArn", "loadBalancerName"],
-        ["switch off", "switched off", "access logging of load balancer"],
-        Medium,
-    )
-    .graded(balancer_unlogged),
-];
-
-fn access_logs(case: &Case<'_>) -> Option<Catch> {
-    judge(case, &ACCESS_LOGS).filter(|_| !is_watched_bucket(case))
-}
-
-fn bucket_unlogged(case: &Case<'_>, severity: Severity) -> Option<Severity> {
-    let enabled = at(case.record.request(), &["BucketLoggingStatus", "LoggingEnabled"]);
-    enabled.is_null().then_some(severity)
-}
+static BALANCERS: [Row; 1] = [row(
+    "ModifyLoadBalancerAttributes",
+    &["loadBalancerArn", "loadBalancerName"],
+    ["switch off", "switched off", "access logging of load balancer"],
+    Medium,
+)
+.graded(balancer_unlogged)];
 
 /// Attributes are a list of keys and values, or a tree for classic load balancers.
 fn balancer_unlogged(case: &Case<'_>, severity: Severity) -> Option<Severity> {
