@@ -249,16 +249,20 @@ fn lifecycle_blow(request: &Value) -> Blow {
             SOON..WITHIN_A_YEAR => Severity::High,
             _ => Severity::Medium,
         };
-        return blow(severity, format!(": objects expire after {days} days"));
+        return blow(severity, format!(": objects expire after {}", in_days(days)));
     }
     let enabled = rules.iter().filter(|rule| is_enabled(rule));
     if enabled.clone().any(|rule| !at(rule, &["Expiration", "Date"]).is_null()) {
         return blow(Severity::Critical, ": objects expire on a fixed date".to_owned());
     }
     match soonest(&rules, "NoncurrentVersionExpiration", "NoncurrentDays") {
-        Some(days) if days < SOON => blow(Severity::High, format!(": old versions expire after {days} days")),
+        Some(days) if days < SOON => blow(Severity::High, format!(": old versions expire after {}", in_days(days))),
         _ => blow(Severity::Medium, String::new()),
     }
+}
+
+fn in_days(days: i64) -> String {
+    if days == 1 { "1 day".to_owned() } else { format!("{days} days") }
 }
 
 /// After how many days the first enabled rule takes effect.
@@ -334,7 +338,7 @@ fn lock_blow(request: &Value) -> Blow {
     let blow = |severity| Blow::new("change", "changed", "the object lock of", severity);
     match days {
         None => blow(Severity::Critical).how(": no retention"),
-        Some(days) if days < SOON => blow(Severity::Critical).how(format!(": {days} days of retention")),
+        Some(days) if days < SOON => blow(Severity::Critical).how(format!(": retention of {}", in_days(days))),
         Some(_) if text(field(retention, "Mode")) == "GOVERNANCE" => blow(Severity::High).how(": governance only"),
         Some(_) => blow(Severity::Medium),
     }
@@ -590,7 +594,7 @@ fn other_key(case: &Case<'_>) -> Option<Catch> {
     let key = keys.first().copied().unwrap_or_default();
     let (verb, past) = key_verb(case.record.action());
     let days = number(field(case.record.request(), "pendingWindowInDays"));
-    let days = days.map(|days| format!(" in {days} days")).unwrap_or_default();
+    let days = days.map(|days| format!(" in {}", in_days(days))).unwrap_or_default();
     let severity = if acts_alone(case.actor) { Severity::Low } else { case.graded(Severity::High, Severity::Medium) };
     let deed = Deed::new(verb, past, format!("{}{days}", named("KMS key", key)));
     Some(Catch::new(deed).severity(severity).resource(key))
@@ -620,7 +624,7 @@ fn expires_soon(case: &Case<'_>) -> Option<Catch> {
     let days = soonest(&rules, "Expiration", "Days").filter(|days| *days <= AT_ONCE)?;
     let telling = rules.iter().any(|rule| rule.to_string().to_ascii_lowercase().contains("trail"));
     let severity = if telling { Severity::High } else { Severity::Medium };
-    let deed = Deed::new("let", "let", format!("all of bucket {bucket} that a rule names expire after {days} days"));
+    let deed = Deed::new("set", "set", format!("objects of bucket {bucket} to expire after {}", in_days(days)));
     Some(Catch::new(deed).severity(case.graded(severity, Severity::Low)).resource(bucket))
 }
 
@@ -954,7 +958,9 @@ mod tests {
             {
                 for name in ["PutBucketPolicy", "PutBucketLifecycle", "PutObject", "DeleteObjects", "CreateGrant"] {
                     let record = record(source, name, json!({"requestParameters": request, "note": "AWSLogs"}));
-                    detections.iter().for_each(|detection| drop(caught_with(settings(), detection, &record)));
+                    for detection in detections {
+                        let _ = caught_with(settings(), detection, &record);
+                    }
                 }
             }
         }

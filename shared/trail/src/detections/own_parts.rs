@@ -542,7 +542,8 @@ mod tests {
             (
                 "dynamodb",
                 "UpdateContinuousBackups",
-                json!({"tableName": "qtrail-t", "pointInTimeRecoverySpecification": {"pointInTimeRecoveryEnabled": false}}),
+                json!({"tableName": "qtrail-t",
+                    "pointInTimeRecoverySpecification": {"pointInTimeRecoveryEnabled": false}}),
             ),
             ("monitoring", "PutMetricAlarm", json!({"alarmName": "qtrail-a", "actionsEnabled": false})),
             ("cloudformation", "DeleteStack", json!({"stackName": "qtrail"})),

@@ -1151,7 +1151,8 @@ mod tests {
     #[test]
     fn flow_logs_in_each_shape() {
         let one = json!({"DeleteFlowLogsRequest": {"FlowLogId": {"content": "fl-1", "tag": 1}}});
-        let two = json!({"DeleteFlowLogsRequest": {"FlowLogId": [{"content": "fl-1", "tag": 1}, {"content": "fl-2", "tag": 2}]}});
+        let two = json!({"DeleteFlowLogsRequest": {"FlowLogId": [
+            {"content": "fl-1", "tag": 1}, {"content": "fl-2", "tag": 2}]}});
         assert_eq!(said("ec2", "DeleteFlowLogs", &one), Some((High, "deleted flow logs fl-1".to_owned())));
         assert_eq!(said("ec2", "DeleteFlowLogs", &two), Some((High, "deleted flow logs fl-1, fl-2".to_owned())));
         let legacy = json!({"flowLogIdSet": {"items": [{"flowLogId": "fl-3"}]}});
@@ -1278,7 +1279,8 @@ mod tests {
             (
                 "rds",
                 "ModifyDBInstance",
-                json!({"dBInstanceIdentifier": "d", "cloudwatchLogsExportConfiguration": {"disableLogTypes": ["audit"]}}),
+                json!({"dBInstanceIdentifier": "d",
+                    "cloudwatchLogsExportConfiguration": {"disableLogTypes": ["audit"]}}),
                 Medium,
             ),
             (
@@ -1326,7 +1328,8 @@ mod tests {
         assert_eq!(severity(&rule), Some(Medium));
         assert_eq!(severity(&by_service(rule.clone(), "securityhub.amazonaws.com")), Some(Low));
         let mut linked = rule;
-        linked["userIdentity"] = json!({"type": "AssumedRole", "arn": "arn:aws:sts::1:assumed-role/AWSServiceRoleForSecurityHub/s",
+        linked["userIdentity"] = json!({"type": "AssumedRole",
+            "arn": "arn:aws:sts::1:assumed-role/AWSServiceRoleForSecurityHub/s",
             "sessionContext": {"sessionIssuer": {"arn":
                 "arn:aws:iam::1:role/aws-service-role/securityhub.amazonaws.com/AWSServiceRoleForSecurityHub"}}});
         assert_eq!(severity(&linked), Some(Informational));

@@ -609,7 +609,8 @@ mod tests {
         for (request, unrecorded) in [
             (
                 json!({"eventSelectors": [{"readWriteType": "ReadOnly", "includeManagementEvents": false,
-                    "dataResources": [{"type": "AWS::S3::Object", "values": []}], "excludeManagementEventSources": []}]}),
+                    "dataResources": [{"type": "AWS::S3::Object", "values": []}],
+                    "excludeManagementEventSources": []}]}),
                 "all management calls",
             ),
             (json!({"eventSelectors": [{"readWriteType": "WriteOnly"}]}), "read-only management calls"),
