@@ -1,6 +1,6 @@
 //! The command line: what can be asked for, and how.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -46,6 +46,8 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// A small organization's day with an intrusion hidden in it; nothing to set up
     Demo(DemoArgs),
+    /// Everything that is looked for: severity, category, id, references
+    Detections,
     /// Completions for a shell
     #[command(after_help = "Example:\n  qtrail completions bash > /etc/bash_completion.d/qtrail")]
     Completions {
@@ -218,8 +220,11 @@ fn named<T: serde::de::DeserializeOwned>(word: &str, known: &str) -> Result<T, S
 }
 
 /// Prints completions for a shell.
-pub(crate) fn print_completions(shell: Shell) {
-    clap_complete::generate(shell, &mut Cli::command(), "qtrail", &mut io::stdout());
+pub(crate) fn print_completions(shell: Shell) -> io::Result<()> {
+    // Into memory first: the generator panics when whoever reads closes the pipe.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "qtrail", &mut script);
+    io::stdout().write_all(&script)
 }
 
 #[cfg(test)]

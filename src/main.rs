@@ -6,6 +6,7 @@ use clap::Parser;
 
 mod cli;
 mod demo;
+mod detections;
 mod findings;
 mod ingest;
 mod input;
@@ -49,8 +50,9 @@ fn run(command: Command) -> anyhow::Result<Ending> {
         Command::Ingest(arguments) => block_on(ingest::run(arguments)),
         Command::Findings(arguments) => block_on(findings::run(arguments)),
         Command::Status(arguments) => block_on(status::run(arguments)),
+        Command::Detections => detections::run(),
         Command::Completions { shell } => {
-            cli::print_completions(shell);
+            cli::print_completions(shell)?;
             Ok(Ending::Done)
         }
     }

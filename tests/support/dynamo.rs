@@ -60,6 +60,13 @@ impl Dynamo {
         items
     }
 
+    /// Deletes an item that [`Dynamo::items`] gave.
+    pub(crate) async fn delete(&self, item: &Value) {
+        let key = |name: &str| AttributeValue::S(item[name].as_str().expect("a key").to_owned());
+        let delete = self.client.delete_item().table_name(TABLE).key("pk", key("pk")).key("sk", key("sk"));
+        delete.send().await.expect("deleted");
+    }
+
     /// What is in the index `due` or `feed`, sorted by `pk` and `sk`.
     pub(crate) async fn index(&self, name: &str) -> Vec<Value> {
         let scan = self.client.scan().table_name(TABLE).index_name(name);

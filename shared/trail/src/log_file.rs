@@ -152,12 +152,12 @@ impl Inflater {
                 .stream
                 .decompress_vec(rest, bytes, FlushDecompress::Finish)
                 .map_err(|error| Problem::Corrupt(error.to_string()))?;
-            if status == Status::StreamEnd {
-                return Ok(usize::try_from(self.stream.total_in()).unwrap_or(usize::MAX));
-            }
             if bytes.len() > self.limits.file_bytes {
                 bytes.truncate(self.limits.file_bytes);
                 return Err(Problem::TooLarge(self.limits.file_bytes));
+            }
+            if status == Status::StreamEnd {
+                return Ok(usize::try_from(self.stream.total_in()).unwrap_or(usize::MAX));
             }
             let stuck = self.stream.total_in() == read && bytes.len() == written;
             if stuck && bytes.capacity() > bytes.len() {
@@ -313,3 +313,6 @@ impl Reader<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -293,6 +293,15 @@ impl<'a> Record<'a> {
         !self.identity_is_plain && memchr::memchr(b'\\', self.identity.as_bytes()).is_some()
     }
 
+    /// Whether the record's text holds a word, in letters of either case. May say yes too often, never too seldom.
+    pub fn mentions(&self, word: &str) -> bool {
+        let text = self.text.as_bytes();
+        let Some((first, rest)) = word.as_bytes().split_first() else { return true };
+        let follows = |at: usize| text.get(at + 1..at + word.len()).is_some_and(|next| next.eq_ignore_ascii_case(rest));
+        memchr::memchr2_iter(first.to_ascii_lowercase(), first.to_ascii_uppercase(), text).any(follows)
+            || memchr::memmem::find(text, br"\u").is_some()
+    }
+
     /// `eventTime`, or why it cannot be read.
     pub fn event_time(&self) -> Result<Time, Unreadable> {
         Time::parse(&self.time).ok_or(Unreadable::BadTime)

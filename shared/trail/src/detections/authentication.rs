@@ -9,7 +9,7 @@ use ipnet::Ipv6Net;
 
 use crate::actor::Actor;
 use crate::detection::{Case, Catch, Category, Deed, Detection, Severity, Want};
-use crate::record::Outcome;
+use crate::record::{Outcome, Record};
 use crate::settings::Thresholds;
 use crate::shape::{at, field, text};
 use crate::window::{Success, Threshold};
@@ -244,6 +244,8 @@ static ROLE_PROBING: Detection = Detection {
     severity: Severity::High,
     techniques: &["T1078.004", "T1087.004", "T1110"],
     wants: &[Want::Calls(STS, &["AssumeRole", "AssumeRoot"]), Want::Calls(SIGN_IN, &["SwitchRole"])],
+    // Of the most frequent call of all only the few that fail matter here.
+    glance: |record, _| record.source == SIGN_IN || !record.error_code.is_empty(),
     check: role_refused,
     threshold: Some(|limits| Threshold {
         failure: Outcome::Denied,
@@ -318,6 +320,7 @@ static REFUSED_CALLS: Detection = Detection {
     techniques: &["T1580", "T1526", "T1087.004"],
     controls: &["CIS 7.0 5.1", "CIS 3.0 4.1", "CloudWatch.2"],
     wants: &[Want::Refused],
+    glance: |record, _| record.refused() && !is_log_delivery(record),
     check: refused,
     threshold: Some(|limits| Threshold {
         failure: Outcome::Denied,
@@ -351,9 +354,13 @@ fn refused(case: &Case<'_>) -> Option<Catch> {
 /// all that they could show. Only AWS's own marks count as the console: whoever calls writes the user agent.
 fn is_noise(case: &Case<'_>) -> bool {
     let Case { record, actor, .. } = case;
-    let delivery = record.source_ip == "delivery.logs.amazonaws.com" && record.action() == "HeadBucket";
     let console = actor.console || actor.invoked_by == SIGN_IN;
-    delivery || actor.is_service() || actor.is_root() || (console && !record.changes())
+    is_log_delivery(record) || actor.is_service() || actor.is_root() || (console && !record.changes())
+}
+
+/// Log delivery asks for each bucket that it writes to and is refused in most of them.
+fn is_log_delivery(record: &Record<'_>) -> bool {
+    record.source_ip == "delivery.logs.amazonaws.com" && record.name == "HeadBucket"
 }
 
 /// `s3:ListBuckets`.
@@ -467,6 +474,7 @@ static PRINCIPAL_PROBING: Detection = Detection {
         "AddPermission",
         "PutVaultAccessPolicy",
     ])],
+    glance: |record, _| !record.error_code.is_empty(),
     check: invalid_principal,
     threshold: Some(|limits| Threshold {
         failure: Outcome::Failed,

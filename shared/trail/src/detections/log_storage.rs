@@ -6,6 +6,7 @@ use super::own_parts::{begins_with, is_deployment, is_own_role, is_part};
 use super::trail::{acts_alone, named, through_service};
 use crate::detection::{Case, Catch, Category, Deed, Detection, Severity, Want};
 use crate::policy::{Policy, Statement};
+use crate::record::Record;
 use crate::settings::{Settings, glob};
 use crate::shape::{at, field, list, number, text, truthy};
 
@@ -156,6 +157,21 @@ fn watched(case: &Case<'_>, bucket: &str) -> Option<Watched> {
     }
     let telling = bucket.contains("cloudtrail") || bucket.starts_with("aws-controltower-logs-");
     (case.settings.own.log_buckets.is_empty() && telling).then_some(Watched::ByName)
+}
+
+/// Whether a bucket that is watched may be mentioned at all: objects are written all the time.
+fn may_be_watched(record: &Record<'_>, settings: &Settings) -> bool {
+    let own = &settings.own;
+    let named = |name: &String| record.mentions(name.rsplit(':').next().unwrap_or(name));
+    own.log_buckets.iter().any(named)
+        || mentions_stack(record, &own.stack)
+        || (own.log_buckets.is_empty() && (record.mentions("cloudtrail") || record.mentions("aws-controltower-logs-")))
+}
+
+/// A bucket is named after its stack in small letters.
+fn mentions_stack(record: &Record<'_>, stack: &str) -> bool {
+    let capital = stack.bytes().any(|b| b.is_ascii_uppercase());
+    !stack.is_empty() && (record.mentions(stack) || (capital && record.mentions(&stack.to_ascii_lowercase())))
 }
 
 /// Whether the settings say that a bucket holds log files; they may give its ARN.
@@ -386,7 +402,8 @@ static LOG_OBJECTS_ATTACKED: Detection = Detection {
     id: "log-objects-attacked",
     title: "Log files deleted, overwritten or unlocked",
     techniques: &["T1070", "T1485", "T1565.001"],
-    wants: &[Want::Calls(S3, OBJECT_CALLS), Want::CallsSaying(S3, BUSY_OBJECT_CALLS, OF_INTEREST)],
+    wants: &[Want::Calls(S3, OBJECT_CALLS)],
+    glance: may_be_watched,
     check: objects_attacked,
     why: "Nobody but CloudTrail writes log files, and nobody deletes them. Somebody is editing the evidence.",
     runbook: &[
@@ -398,8 +415,13 @@ static LOG_OBJECTS_ATTACKED: Detection = Detection {
 };
 
 const OBJECT_CALLS: &[&str] = &[
+    "DeleteObject",
     "DeleteObjects",
     "DeleteObjectVersion",
+    "PutObject",
+    "PostObject",
+    "CopyObject",
+    "CompleteMultipartUpload",
     "RenameObject",
     "PutObjectAcl",
     "PutObjectRetention",
@@ -408,14 +430,6 @@ const OBJECT_CALLS: &[&str] = &[
     "DeleteObjectTagging",
     "UpdateObjectEncryption",
 ];
-
-/// What a trail with data events records all day, of any bucket.
-const BUSY_OBJECT_CALLS: &[&str] =
-    &["DeleteObject", "PutObject", "PostObject", "CopyObject", "CompleteMultipartUpload"];
-
-/// What stands in the keys of log files and digests, in the names of buckets that this system's template makes, and
-/// in those that say what they hold.
-const OF_INTEREST: &[&str] = &["AWSLogs", "-databucket-", "config.toml", "cloudtrail"];
 
 fn objects_attacked(case: &Case<'_>) -> Option<Catch> {
     let bucket = bucket(case)?;
@@ -871,6 +885,9 @@ mod tests {
         config["sourceIPAddress"] = json!("config.amazonaws.com");
         assert_eq!(said(&LOG_OBJECTS_ATTACKED, &config), None);
         assert_eq!(said(&LOG_OBJECTS_ATTACKED, &object("GetObject")), None);
+        let beside = s3("PutObject", &json!({"key": "notes.txt"}));
+        let written = Some((Severity::High, "wrote org-logs/notes.txt".to_owned()));
+        assert_eq!(said(&LOG_OBJECTS_ATTACKED, &beside), written);
     }
 
     #[test]

@@ -20,10 +20,13 @@ pub(super) enum End {
     Problem(Problem),
 }
 
+/// What some programs put before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Hands every element of `{"Records":[…]}`, of a bare list, or of a file with an object a line to `take`.
 pub(super) fn records<'a>(bytes: &'a [u8], take: &mut dyn FnMut(Found<'_, 'a>)) -> End {
     let text = simdutf8::basic::from_utf8(bytes).ok();
-    let start = skip_space(bytes, 0);
+    let start = skip_space(bytes, if bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 });
     let walk = Walk { bytes, text };
     match bytes.get(start) {
         None => End::Problem(Problem::Empty),
