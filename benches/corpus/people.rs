@@ -163,7 +163,8 @@ impl Principal {
 }
 
 /// The people and workloads of an account, the busiest first.
-pub(super) fn of_account(account: &str, random: &mut Random) -> Vec<Principal> {
+pub(super) fn of_account(account: &str, seed: u64) -> Vec<Principal> {
+    let random = &mut Random(super::mix(seed ^ account.parse().unwrap_or(0)));
     let mut people = Vec::new();
     for round in 0..2 {
         for (style, names, agents) in STYLES {

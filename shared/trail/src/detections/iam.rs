@@ -5,8 +5,6 @@
 //! whatever gives something serious is a finding for each actor and target.
 
 use crate::detection::{Case, Catch, Category, Detection, Severity, Want};
-use crate::record::Outcome;
-use crate::window::Threshold;
 
 pub(in crate::detections) mod change;
 mod credentials;
@@ -35,8 +33,6 @@ pub(super) const ALL: &[&Detection] = &[
     &CHANGE_HIDDEN,
     &CHANGE_REFUSED,
     &CHANGED,
-    &CHANGES_REFUSED_REPEATEDLY,
-    &PRINCIPALS_PROBED,
 ];
 
 const IAM: &str = "iam.amazonaws.com";
@@ -69,13 +65,36 @@ fn settled(case: &Case<'_>) -> Option<Change> {
 }
 
 fn judge(case: &Case<'_>) -> Option<Change> {
-    if credentials::is_about_root(case) {
+    if credentials::is_about_root(case) || is_own_part(case) {
         return None;
     }
     grants::judge(case)
         .or_else(|| credentials::judge(case))
         .or_else(|| trust::judge(case))
         .or_else(|| rest::judge(case))
+}
+
+/// Whether a call is about a role or policy of this system: those have a detection of their own, in `own_parts`.
+fn is_own_part(case: &Case<'_>) -> bool {
+    const OF_ROLES: [&str; 10] = [
+        "CreateRole",
+        "DeleteRole",
+        "UpdateRole",
+        "UpdateAssumeRolePolicy",
+        "PutRolePolicy",
+        "DeleteRolePolicy",
+        "AttachRolePolicy",
+        "DetachRolePolicy",
+        "PutRolePermissionsBoundary",
+        "DeleteRolePermissionsBoundary",
+    ];
+    const OF_POLICIES: [&str; 3] = ["CreatePolicyVersion", "SetDefaultPolicyVersion", "DeletePolicy"];
+    let name = match case.record.action() {
+        action if OF_ROLES.contains(&action) => case.record.parameter("roleName"),
+        action if OF_POLICIES.contains(&action) => case.record.parameter("policyArn"),
+        _ => return false,
+    };
+    super::own_parts::is_part(case, name)
 }
 
 /// AWS limits a user whose key it found in public; lifting that counts as much.
@@ -284,55 +303,3 @@ static CHANGED: Detection = Detection {
     ],
     ..RIGHTS_GRANTED
 };
-
-/// Several different changes of IAM refused to one actor in a few minutes: somebody tries what can be done.
-static CHANGES_REFUSED_REPEATEDLY: Detection = Detection {
-    id: "iam-changes-refused-repeatedly",
-    title: "Different IAM changes refused to one actor",
-    severity: Severity::High,
-    techniques: &["T1098", "T1580"],
-    controls: &["CIS 7.0 5.1", "CIS 3.0 4.1"],
-    wants: CHANGES,
-    check: refused_again,
-    threshold: Some(|limits| Threshold {
-        failure: Outcome::Denied,
-        steps: vec![limits.refused_iam_changes.step(Severity::High)],
-        success: None,
-    }),
-    why: "Trying one way to more rights after the other is what tools for taking over accounts do.",
-    ..CHANGE_REFUSED
-};
-
-fn refused_again(case: &Case<'_>) -> Option<Catch> {
-    let refused = settled(case).filter(|_| case.outcome == Outcome::Denied && !case.actor.is_service())?;
-    Some(refused.catch(case).key(case.actor.key()).failure(case.record.action()))
-}
-
-/// AWS refuses trust policies that name a principal which does not exist: a way to find out which do.
-static PRINCIPALS_PROBED: Detection = Detection {
-    id: "iam-principals-probed",
-    title: "Principals probed by trust policies",
-    techniques: &["T1087.004", "T1069.003"],
-    controls: &[],
-    wants: &[Want::Calls(IAM, &["UpdateAssumeRolePolicy", "CreateRole"])],
-    check: probed,
-    threshold: Some(|limits| Threshold {
-        failure: Outcome::Failed,
-        steps: vec![limits.probed_principals.step(Severity::Medium)],
-        success: None,
-    }),
-    why: "AWS answers whether a user or role of any account exists: lists of names are tried this way.",
-    runbook: &[
-        "Look which names were tried: qtrail search --action UpdateAssumeRolePolicy --error MalformedPolicyDocument",
-        "Ask the actor whether a pipeline of theirs is broken",
-        "Not them: disable the credentials; the role that was used is one that they made or may change",
-    ],
-    ..CHANGE_REFUSED
-};
-
-fn probed(case: &Case<'_>) -> Option<Catch> {
-    let malformed = case.record.error_code.contains("MalformedPolicyDocument");
-    let refused = settled(case).filter(|_| malformed)?;
-    let key = case.actor.key();
-    Some(refused.catch(case).severity(Severity::Medium).key(key).failure(case.record.action()))
-}

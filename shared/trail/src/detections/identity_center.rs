@@ -289,36 +289,35 @@ fn kind(case: &Case<'_>) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detections::iam::tests::{Told, told, told_with, with};
+    use crate::detections::iam::tests::{Told, call, told, told_with, with};
     use crate::settings::Settings;
-    use crate::testing::record;
     use serde_json::{Value, json};
 
     const SET: &str = "arn:aws:sso:::permissionSet/ssoins-1/ps-1";
 
-    fn call(source: &str, action: &str, request: Value) -> Told {
-        told(&record(source, action, json!({ "requestParameters": request }))).expect("told")
+    fn changed(source: &str, action: &str, request: Value) -> Told {
+        told(&call(source, action, request)).expect("told")
     }
 
     #[test]
     fn administration_in_a_permission_set_is_high() {
         let policy = "arn:aws:iam::aws:policy/AdministratorAccess";
         let request = json!({"permissionSetArn": SET, "managedPolicyArn": policy});
-        let attached = call(SSO, "AttachManagedPolicyToPermissionSet", request);
+        let attached = changed(SSO, "AttachManagedPolicyToPermissionSet", request);
         let sentence = "alice attached AdministratorAccess to permission set ps-1";
         assert_eq!(attached.brief(), ("identity-center-rights-granted", Severity::High, sentence));
         let everything = r#"{"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#;
         let inline = json!({"permissionSetArn": SET, "inlinePolicy": everything});
-        assert_eq!(call(SSO, "PutInlinePolicyToPermissionSet", inline).severity, Severity::Critical);
+        assert_eq!(changed(SSO, "PutInlinePolicyToPermissionSet", inline).severity, Severity::Critical);
         let harmless = json!({"permissionSetArn": SET, "managedPolicyArn": "arn:aws:iam::aws:policy/ReadOnlyAccess"});
-        assert_eq!(call(SSO, "AttachManagedPolicyToPermissionSet", harmless).severity, Severity::Low);
+        assert_eq!(changed(SSO, "AttachManagedPolicyToPermissionSet", harmless).severity, Severity::Low);
     }
 
     #[test]
     fn an_assignment_is_for_review_unless_it_is_in_our_own_account() {
         let request =
             json!({"permissionSetArn": SET, "targetId": "999988887777", "principalType": "USER", "principalId": "u-1"});
-        let assign = record(SSO, "CreateAccountAssignment", json!({ "requestParameters": request }));
+        let assign = call(SSO, "CreateAccountAssignment", request);
         let sentence = "alice assigned permission set ps-1 in account 999988887777 to user u-1";
         assert_eq!(told(&assign).expect("told").brief(), ("identity-center-changed", Severity::Medium, sentence));
         let mut settings = Settings::default();
@@ -330,19 +329,16 @@ mod tests {
     fn another_identity_source_is_critical_wherever_it_is_recorded() {
         for source in [SSO, DIRECTORY] {
             for action in ["AssociateDirectory", "DisableExternalIdPConfigurationForDirectory"] {
-                let changed = call(source, action, json!({}));
-                assert_eq!(
-                    (changed.id, changed.severity),
-                    ("identity-center-identity-source-changed", Severity::Critical)
-                );
+                let told = changed(source, action, json!({}));
+                assert_eq!((told.id, told.severity), ("identity-center-identity-source-changed", Severity::Critical));
             }
         }
-        assert_eq!(call(SSO, "CreateTrustedTokenIssuer", json!({"name": "x"})).severity, Severity::High);
+        assert_eq!(changed(SSO, "CreateTrustedTokenIssuer", json!({"name": "x"})).severity, Severity::High);
     }
 
     #[test]
     fn a_password_for_another_is_high_and_ones_own_quiet() {
-        let set = record(DIRECTORY, "UpdatePassword", json!({"requestParameters": {"userId": "u-1"}}));
+        let set = call(DIRECTORY, "UpdatePassword", json!({"userId": "u-1"}));
         assert_eq!(told(&set).map(|told| told.severity), Some(Severity::High));
         let own =
             with(set, json!({"userIdentity": {"type": "Unknown", "accountId": "111122223333", "userName": "bob"}}));
@@ -351,17 +347,20 @@ mod tests {
 
     #[test]
     fn users_that_a_directory_sends_are_one_quiet_finding() {
-        let first = call(DIRECTORY, "CreateUser", json!({"userName": "a"}));
-        let second = call(DIRECTORY, "UpdateUser", json!({"userName": "b"}));
+        let first = changed(DIRECTORY, "CreateUser", json!({"userName": "a"}));
+        let second = changed(DIRECTORY, "UpdateUser", json!({"userName": "b"}));
         assert_eq!((first.severity, first.key), (Severity::Low, second.key));
-        assert_eq!(call(IDENTITY_STORE, "CreateGroupMembership", json!({"groupId": "g"})).severity, Severity::Medium);
+        assert_eq!(
+            changed(IDENTITY_STORE, "CreateGroupMembership", json!({"groupId": "g"})).severity,
+            Severity::Medium
+        );
     }
 
     #[test]
     fn relaxed_sign_in_settings_and_lost_boundaries_are_high() {
         let action = "DeletePermissionsBoundaryFromPermissionSet";
-        assert_eq!(call(SSO, action, json!({"permissionSetArn": SET})).severity, Severity::High);
-        let relaxed = call(SSO, "UpdateMfaDeviceManagementForDirectory", json!({}));
+        assert_eq!(changed(SSO, action, json!({"permissionSetArn": SET})).severity, Severity::High);
+        let relaxed = changed(SSO, "UpdateMfaDeviceManagementForDirectory", json!({}));
         assert_eq!((relaxed.id, relaxed.severity), ("identity-center-guardrail-removed", Severity::High));
     }
 }

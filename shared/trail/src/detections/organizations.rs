@@ -190,12 +190,12 @@ fn routine(case: &Case<'_>) -> Change {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detections::iam::tests::{Told, refused, told, with};
+    use crate::detections::iam::tests::{Told, call, refused, told, with};
     use crate::testing::record;
     use serde_json::{Value, json};
 
-    fn call(action: &str, request: Value) -> Told {
-        told(&record(ORGANIZATIONS, action, json!({ "requestParameters": request }))).expect("told")
+    fn organize(action: &str, request: Value) -> Told {
+        told(&call(ORGANIZATIONS, action, request)).expect("told")
     }
 
     #[test]
@@ -212,31 +212,31 @@ mod tests {
 
     #[test]
     fn policies_that_limit_accounts_are_high_when_they_go() {
-        let detached = call("DetachPolicy", json!({"policyId": "p-abc", "targetId": "ou-1"}));
+        let detached = organize("DetachPolicy", json!({"policyId": "p-abc", "targetId": "ou-1"}));
         let sentence = "alice detached organization policy p-abc from ou-1";
         assert_eq!(detached.brief(), ("organization-policy-weakened", Severity::High, sentence));
-        let off = call("DisablePolicyType", json!({"rootId": "r-1", "policyType": "SERVICE_CONTROL_POLICY"}));
+        let off = organize("DisablePolicyType", json!({"rootId": "r-1", "policyType": "SERVICE_CONTROL_POLICY"}));
         assert_eq!(
             off.brief(),
             ("organization-policy-weakened", Severity::High, "alice disabled every service control policy")
         );
-        let tags = call("DisablePolicyType", json!({"rootId": "r-1", "policyType": "TAG_POLICY"}));
+        let tags = organize("DisablePolicyType", json!({"rootId": "r-1", "policyType": "TAG_POLICY"}));
         assert_eq!((tags.id, tags.severity), ("organization-changed", Severity::Medium));
     }
 
     #[test]
     fn rights_over_the_organization_are_high() {
         let request = json!({"accountId": "999988887777", "servicePrincipal": "guardduty.amazonaws.com"});
-        let registered = call("RegisterDelegatedAdministrator", request);
+        let registered = organize("RegisterDelegatedAdministrator", request);
         let sentence = "alice made account 999988887777 administrator of guardduty.amazonaws.com";
         assert_eq!(registered.brief(), ("organization-rights-delegated", Severity::High, sentence));
-        assert_eq!(call("PutResourcePolicy", json!({"content": "{}"})).severity, Severity::High);
+        assert_eq!(organize("PutResourcePolicy", json!({"content": "{}"})).severity, Severity::High);
     }
 
     #[test]
     fn the_rest_is_for_review() {
-        assert_eq!(call("CreateAccount", json!({})).severity, Severity::Medium);
-        assert_eq!(call("TagResource", json!({})).severity, Severity::Low);
+        assert_eq!(organize("CreateAccount", json!({})).severity, Severity::Medium);
+        assert_eq!(organize("TagResource", json!({})).severity, Severity::Low);
         let denied = told(&refused(ORGANIZATIONS, "CreatePolicy")).expect("told");
         assert_eq!((denied.id, denied.severity), ("iam-change-refused", Severity::Medium));
         assert_eq!(told(&record(ORGANIZATIONS, "DescribeOrganization", json!({"readOnly": true}))), None);

@@ -54,11 +54,11 @@ fn session_power(case: &Case<'_>) -> Power {
     managed.chain(inline).max().unwrap_or(Power::Nothing)
 }
 
-/// A refusal is for review, a success as bad as it is; the key that was issued leads to what is done with it.
+/// A refusal is for review, a success as bad as it is. The key that was issued leads to what is done with it.
 fn issuing(case: &Case<'_>, deed: Deed, severity: Severity) -> Catch {
     let issued = text(at(case.record.response(), &["credentials", "accessKeyId"]));
     let attempt = severity.min(Severity::Medium);
-    Catch::new(deed).severity(case.graded(severity, attempt)).issued_key(issued)
+    Catch::new(deed).severity(case.graded(severity, attempt)).resource(issued)
 }
 
 /// A user's key makes a session for itself, as tools do for MFA.
@@ -124,12 +124,12 @@ fn proved(case: &Case<'_>) -> Catch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::detections::iam::tests::call;
     use crate::testing::{caught, record};
     use serde_json::{Value, json};
 
     fn federate(request: Value) -> Severity {
-        let call = record(STS, "GetFederationToken", json!({ "requestParameters": request }));
-        caught(&FEDERATION_TOKEN, &call).expect("caught").lead.severity
+        caught(&FEDERATION_TOKEN, &call(STS, "GetFederationToken", request)).expect("caught").lead.severity
     }
 
     #[test]
@@ -144,10 +144,11 @@ mod tests {
     }
 
     #[test]
-    fn the_key_that_was_issued_is_kept() {
+    fn the_key_that_was_issued_is_named() {
         let answer = json!({"credentials": {"accessKeyId": "ASIAEXAMPLE"}});
         let call = record(STS, "GetFederationToken", json!({ "responseElements": answer }));
-        assert_eq!(caught(&FEDERATION_TOKEN, &call).and_then(|found| found.issued_key).as_deref(), Some("ASIAEXAMPLE"));
+        let found = caught(&FEDERATION_TOKEN, &call).expect("caught");
+        assert_eq!((found.resources, found.issued_key), (vec!["ASIAEXAMPLE".to_owned()], None));
     }
 
     #[test]

@@ -171,6 +171,7 @@ fn names_application(condition: &Condition) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use serde_json::{Value, json};
 
     const GITHUB: &str = "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com";
@@ -269,5 +270,21 @@ mod tests {
         assert_eq!(worst_of(&tagging), None);
         let deny = json!([{"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole"}]);
         assert_eq!(worst_of(&deny), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_too_strange(kind in "(AWS|Service|Federated|é)?", value in ".{0,40}", key in ".{0,12}", operator in ".{0,12}") {
+            let statement = json!({
+                "Effect": "Allow",
+                "Principal": {kind: value.clone()},
+                "Action": [value.clone(), "sts:AssumeRole"],
+                "Resource": value.clone(),
+                "Condition": {operator: {key: value}},
+            });
+            let policy = Policy::read(&json!({"Statement": statement})).expect("a policy");
+            prop_assert_eq!(policy.admissions(&|_| false).len(), 1);
+            prop_assert!(policy.gift().through.len() < 5);
+        }
     }
 }

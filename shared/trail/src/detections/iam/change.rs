@@ -3,7 +3,7 @@
 use crate::detection::{Case, Catch, Deed, Severity};
 use crate::record::Outcome;
 
-use super::wording::{content_left_out, last_part, plain};
+use super::wording::{content_left_out, last_part, plain, resources};
 
 /// What a change is about. Each has a detection of its own, so that one change is one finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,7 +151,10 @@ impl Change {
     pub(in crate::detections) fn catch(self, case: &Case<'_>) -> Catch {
         let kind = if self.topic == Topic::Routine || self.topic == Topic::Refused { self.kind } else { &self.target };
         let key = format!("{}|{kind}", case.actor.key());
-        let catch = Catch::new(self.deed).severity(self.severity).resource(self.target).key(key);
+        let named = resources(case);
+        let resources = if named.is_empty() { vec![self.target] } else { named };
+        let catch = Catch::new(self.deed).severity(self.severity).key(key);
+        let catch = resources.into_iter().fold(catch, Catch::resource);
         match self.why {
             Some(why) => catch.why(why),
             None => catch,

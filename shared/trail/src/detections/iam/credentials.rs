@@ -40,7 +40,8 @@ pub(super) fn is_about_root(case: &Case<'_>) -> bool {
     let by_root = case.actor.kind == "Root" && !case.actor.is_service() && !action.contains("Virtual");
     let devices = [record.parameter("serialNumber"), record.parameter("virtualMFADeviceName")];
     let named = record.parameter("userName") == "AWS ROOT USER"
-        || devices.iter().any(|device| device.ends_with("root-account-mfa-device"));
+        || devices.iter().any(|device| device.ends_with("root-account-mfa-device"))
+        || record.arn_in_error().is_some_and(|arn| arn.ends_with(":root"));
     is_credential && (named || (by_root && record.parameter("userName").is_empty()))
 }
 
@@ -183,7 +184,9 @@ mod tests {
     #[test]
     fn the_answer_says_whose_key_it_is_where_the_request_does_not() {
         let answer = json!({"responseElements": {"accessKey": {"userName": "bob", "accessKeyId": "AKIAEXAMPLE"}}});
-        assert_eq!(grade(&with(iam("CreateAccessKey", Value::Null), answer)), ANOTHERS);
+        let created = with(iam("CreateAccessKey", Value::Null), answer);
+        assert_eq!(grade(&created), ANOTHERS);
+        assert_eq!(told(&created).map(|told| told.resources), Some(vec!["AKIAEXAMPLE".to_owned()]));
     }
 
     #[test]
@@ -234,9 +237,18 @@ mod tests {
     #[test]
     fn the_root_users_own_credentials_are_root_usage() {
         let root = json!({"userIdentity": {"type": "Root", "arn": "arn:aws:iam::111122223333:root", "accountId": "111122223333"}});
-        assert_eq!(told(&with(iam("CreateAccessKey", Value::Null), root.clone())), None);
-        assert!(told(&with(iam("CreateAccessKey", json!({"userName": "bob"})), root)).is_some());
+        let id = |record: &Value| told(record).map(|told| told.id);
+        let of_root = Some("root-credentials-changed");
+        for action in ["CreateAccessKey", "CreateLoginProfile", "DeactivateMFADevice", "ChangePassword"] {
+            assert_eq!(id(&with(iam(action, Value::Null), root.clone())), of_root, "{action}");
+        }
+        let for_bob = with(iam("CreateAccessKey", json!({"userName": "bob"})), root.clone());
+        assert_eq!(id(&for_bob), Some("iam-credential-issued"));
+        assert_eq!(id(&with(iam("CreateVirtualMFADevice", Value::Null), root)), Some("iam-changed"));
         let device = json!({"serialNumber": "arn:aws:iam::111122223333:mfa/root-account-mfa-device"});
-        assert_eq!(told(&iam("DeactivateMFADevice", device)), None);
+        assert_eq!(id(&iam("DeactivateMFADevice", device)), of_root);
+        let message = "not authorized to perform: iam:CreateLoginProfile on resource: arn:aws:iam::111122223333:root";
+        let refused = json!({"errorCode": "AccessDenied", "errorMessage": message});
+        assert_eq!(id(&with(iam("CreateLoginProfile", Value::Null), refused)), of_root);
     }
 }

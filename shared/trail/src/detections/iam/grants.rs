@@ -52,7 +52,7 @@ pub(in crate::detections) fn sounds_like_administration(name: &str) -> bool {
 pub(in crate::detections) fn sounds_like_a_guardrail(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let words = ["deny", "guardrail", "boundary", "restrict", "lockdown", "quarantine", "mfa", "scp"];
-    words.iter().any(|word| name.contains(word))
+    words.iter().any(|word| name.contains(word)) && !name.contains("unrestrict")
 }
 
 fn subject(case: &Case<'_>) -> Subject {
@@ -251,7 +251,7 @@ mod tests {
         iam("AttachUserPolicy", json!({"userName": user, "policyArn": policy}))
     }
 
-    fn inline(action: &str, subject: Value, statement: Value) -> Value {
+    fn inline(action: &str, subject: &Value, statement: &Value) -> Value {
         let document = json!({"Version": "2012-10-17", "Statement": [statement]}).to_string();
         let mut request = json!({"policyName": "p", "policyDocument": document});
         for (key, value) in subject.as_object().expect("an object") {
@@ -315,23 +315,23 @@ mod tests {
     #[test]
     fn inline_policies_are_read() {
         let everything = json!({"Effect": "Allow", "Action": "*", "Resource": "*"});
-        let backdoor = inline("PutUserPolicy", json!({"userName": "bob"}), everything);
+        let backdoor = inline("PutUserPolicy", &json!({"userName": "bob"}), &everything);
         let told = told(&backdoor).expect("told");
         let sentence = "alice put inline policy p on user bob, which gives every action";
         assert_eq!(told.brief(), ("iam-rights-granted", Severity::Critical, sentence));
         let escalating = json!({"Effect": "Allow", "Action": "iam:AttachUserPolicy", "Resource": "*"});
-        let for_role = inline("PutRolePolicy", json!({"roleName": "ci"}), escalating.clone());
+        let for_role = inline("PutRolePolicy", &json!({"roleName": "ci"}), &escalating);
         assert_eq!(grade(&for_role), ("iam-rights-granted", Severity::High));
-        assert_eq!(grade(&inline("PutUserPolicy", json!({"userName": "alice"}), escalating)).1, Severity::Critical);
+        assert_eq!(grade(&inline("PutUserPolicy", &json!({"userName": "alice"}), &escalating)).1, Severity::Critical);
         let small = json!({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/*"});
         assert_eq!(
-            grade(&inline("PutRolePolicy", json!({"roleName": "ci"}), small.clone())),
+            grade(&inline("PutRolePolicy", &json!({"roleName": "ci"}), &small)),
             ("iam-changed", Severity::Medium)
         );
-        assert_eq!(grade(&inline("PutUserPolicy", json!({"userName": "alice"}), small)).1, Severity::High);
+        assert_eq!(grade(&inline("PutUserPolicy", &json!({"userName": "alice"}), &small)).1, Severity::High);
         let deny = json!({"Effect": "Deny", "Action": "*", "Resource": "*"});
         assert_eq!(
-            grade(&inline("PutUserPolicy", json!({"userName": "alice"}), deny)),
+            grade(&inline("PutUserPolicy", &json!({"userName": "alice"}), &deny)),
             ("iam-changed", Severity::Medium)
         );
     }
@@ -392,6 +392,12 @@ mod tests {
         assert_eq!(joins("bob", "Administrators"), ("iam-rights-granted", Severity::High));
         assert_eq!(joins("alice", "developers"), ("iam-rights-granted", Severity::High));
         assert_eq!(joins("alice", "admins"), ("iam-rights-granted", Severity::Critical));
+    }
+
+    #[test]
+    fn a_grant_names_who_got_what_as_arns() {
+        let told = told(&attach("mallory", ADMINISTRATOR)).expect("told");
+        assert_eq!(told.resources, ["arn:aws:iam::111122223333:user/mallory", ADMINISTRATOR]);
     }
 
     #[test]

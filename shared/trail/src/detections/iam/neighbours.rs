@@ -78,34 +78,25 @@ fn contact(case: &Case<'_>) -> Change {
     Change::routine(case, Severity::Medium, "account")
 }
 
+/// Whoever silences or deletes an analyzer blinds others: that is watched with the security services.
 fn access_analyzer(case: &Case<'_>) -> Option<Change> {
-    let (severity, kind) = match case.record.action() {
-        // Looking at policies, archived findings and previews: nothing is changed but the analyzer's own notes.
-        "ApplyArchiveRule" | "UpdateFindings" => (Severity::Medium, "access analyzer"),
-        action
-            if ["Check", "Validate", "Cancel", "Start", "CreateAccessPreview"]
-                .iter()
-                .any(|p| action.starts_with(p)) =>
-        {
-            return None;
-        }
-        // A finding that is never shown, or an analyzer that is gone, is a matter of the security services.
-        "DeleteAnalyzer" | "CreateArchiveRule" => return None,
-        _ => (Severity::Low, "access analyzer"),
-    };
-    Some(Change::routine(case, severity, kind))
+    const SILENCED: [&str; 5] =
+        ["DeleteAnalyzer", "DeleteServiceLinkedAnalyzer", "CreateArchiveRule", "UpdateArchiveRule", "ApplyArchiveRule"];
+    // Checks, previews and scans change nothing.
+    const LOOKS: [&str; 5] = ["Check", "Validate", "Cancel", "Start", "CreateAccessPreview"];
+    let action = case.record.action();
+    let archived = action == "UpdateFindings" && case.record.parameter("status") == "ARCHIVED";
+    if archived || SILENCED.contains(&action) || LOOKS.iter().any(|look| action.starts_with(look)) {
+        return None;
+    }
+    Some(Change::routine(case, Severity::Low, "access analyzer"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detections::iam::tests::{told, with};
-    use crate::testing::record;
+    use crate::detections::iam::tests::{call, told, with};
     use serde_json::{Value, json};
-
-    fn call(source: &str, action: &str, request: Value) -> Value {
-        with(record(source, action, json!({})), json!({ "requestParameters": request }))
-    }
 
     #[test]
     fn a_trust_anchor_makes_identities() {

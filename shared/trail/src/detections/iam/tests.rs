@@ -4,17 +4,16 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use super::IAM;
 use super::neighbours::{ACCESS_ANALYZER, ACCOUNT, ROLES_ANYWHERE};
-use super::{CHANGES_REFUSED_REPEATEDLY, IAM, PRINCIPALS_PROBED};
-use crate::detection::{Detection, Engine, Severity};
-use crate::detections::identity_center::{self, DIRECTORY, IDENTITY_STORE, SSO};
-use crate::detections::organizations::{self, ORGANIZATIONS};
-use crate::detections::sts;
+use crate::detection::{Engine, Severity, Want};
+use crate::detections::identity_center::{DIRECTORY, IDENTITY_STORE, SSO};
+use crate::detections::organizations::ORGANIZATIONS;
 use crate::finding::Match;
 use crate::log_file::Origin;
 use crate::record::{Outcome, Record};
 use crate::settings::Settings;
-use crate::testing::{caught, record};
+use crate::testing::record;
 
 /// What is said of a record.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,13 +23,16 @@ pub(in crate::detections) struct Told {
     pub(in crate::detections) sentence: String,
     pub(in crate::detections) key: String,
     pub(in crate::detections) why: String,
+    pub(in crate::detections) resources: Vec<String>,
 }
 
-/// What all detections of these files say of a record. No two of them may speak.
+/// What all detections there are say of one change, those of the root user's every act aside. No two may speak.
 pub(in crate::detections) fn told_with(settings: Settings, record: &Value) -> Option<Told> {
-    let all = [super::ALL, identity_center::ALL, organizations::ALL, sts::ALL].concat();
-    let speaking = all.into_iter().filter(|detection| detection.threshold.is_none()).collect();
-    let engine = Engine::with(settings, speaking);
+    let all = crate::detections::all().into_iter().filter(|detection| {
+        let of_root = detection.wants.iter().any(|want| matches!(want, Want::Root));
+        detection.threshold.is_none() && !of_root
+    });
+    let engine = Engine::with(settings, all.collect());
     let text = record.to_string();
     let mut found = Vec::new();
     let read = Record::parse(&text).expect("a record");
@@ -53,7 +55,14 @@ impl Told {
             Outcome::Failed => format!("{name} tried to {} {} (failed)", deed.verb, deed.object),
         };
         let why = found.lead.why.clone().unwrap_or_default();
-        Self { id: found.detection.id, severity: found.lead.severity, sentence, key: found.key.clone(), why }
+        Self {
+            id: found.detection.id,
+            severity: found.lead.severity,
+            sentence,
+            key: found.key.clone(),
+            why,
+            resources: found.resources.clone(),
+        }
     }
 
     pub(in crate::detections) fn brief(&self) -> (&'static str, Severity, &str) {
@@ -61,9 +70,16 @@ impl Told {
     }
 }
 
+/// A call by alice, with these parameters.
+pub(in crate::detections) fn call(source: &str, action: &str, request: Value) -> Value {
+    let mut call = record(source, action, json!({}));
+    call["requestParameters"] = request;
+    call
+}
+
 /// A call of IAM by alice, with these parameters.
 pub(in crate::detections) fn iam(action: &str, request: Value) -> Value {
-    record(IAM, action, json!({ "requestParameters": request }))
+    call(IAM, action, request)
 }
 
 /// The same, refused: without parameters, as AWS records it.
@@ -144,8 +160,8 @@ const ROLES_ANYWHERE_CHANGES: &str = "CreateProfile CreateTrustAnchor DeleteAttr
 const ACCOUNT_CHANGES: &str = "CloseAccount DeleteAlternateContact PutAccountName PutAlternateContact \
     PutContactInformation SendPhoneNumberVerification VerifyPhoneNumber";
 
-const ANALYZER_CHANGES: &str = "ApplyArchiveRule CreateAnalyzer CreateServiceLinkedAnalyzer DeleteArchiveRule \
-    DeleteServiceLinkedAnalyzer TagResource UntagResource UpdateAnalyzer UpdateArchiveRule UpdateFindings";
+const ANALYZER_CHANGES: &str = "CreateAnalyzer CreateServiceLinkedAnalyzer DeleteArchiveRule TagResource UntagResource \
+    UpdateAnalyzer UpdateFindings SomeCallOfTheFuture";
 
 fn all_changes() -> impl Iterator<Item = (&'static str, &'static str)> {
     let lists = [
@@ -212,18 +228,36 @@ fn reading_reporting_and_signing_in_are_no_changes() {
     }
 }
 
-/// What is watched in other files, so that it is not told twice.
 #[test]
-fn what_belongs_elsewhere_is_left_to_it() {
-    for (source, action) in [
-        (ACCOUNT, "StartPrimaryEmailUpdate"),
-        (ACCOUNT, "AcceptPrimaryEmailUpdate"),
-        (ACCOUNT, "EnableRegion"),
-        (ACCESS_ANALYZER, "DeleteAnalyzer"),
-        (ACCESS_ANALYZER, "CreateArchiveRule"),
+fn what_belongs_elsewhere_is_told_there() {
+    for (source, action, id) in [
+        (ACCOUNT, "StartPrimaryEmailUpdate", "root-credentials-changed"),
+        (ACCOUNT, "AcceptPrimaryEmailUpdate", "root-credentials-changed"),
+        (ACCOUNT, "EnableRegion", "region-changed"),
+        (ACCESS_ANALYZER, "DeleteAnalyzer", "access-analyzer-weakened"),
+        (ACCESS_ANALYZER, "DeleteServiceLinkedAnalyzer", "access-analyzer-weakened"),
+        (ACCESS_ANALYZER, "CreateArchiveRule", "access-analyzer-weakened"),
+        (ACCESS_ANALYZER, "ApplyArchiveRule", "access-analyzer-weakened"),
     ] {
-        assert_eq!(told(&record(source, action, json!({}))), None, "{action}");
+        assert_eq!(told(&record(source, action, json!({}))).map(|told| told.id), Some(id), "{action}");
     }
+    for (status, id) in [("ARCHIVED", "access-analyzer-weakened"), ("ACTIVE", "iam-changed")] {
+        let update = call(ACCESS_ANALYZER, "UpdateFindings", json!({ "status": status }));
+        assert_eq!(told(&update).map(|told| told.id), Some(id), "{status}");
+    }
+}
+
+#[test]
+fn roles_of_this_system_are_told_of_with_its_parts() {
+    let mut settings = Settings::default();
+    "111122223333".clone_into(&mut settings.own.account);
+    "qtrail".clone_into(&mut settings.own.stack);
+    let of = |action: &str, role: &str| {
+        told_with(settings.clone(), &iam(action, json!({ "roleName": role }))).map(|told| told.id)
+    };
+    assert_eq!(of("DeleteRole", "qtrail-IngestRole-1"), Some("own-part-touched"));
+    assert_eq!(of("DeleteRole", "qtrails-friend"), Some("iam-changed"));
+    assert_eq!(of("TagRole", "qtrail-IngestRole-1"), Some("iam-changed"));
 }
 
 #[test]
@@ -337,17 +371,4 @@ fn session_named(role: &str, path: &str, name: &str) -> Value {
             "accountId": "111122223333"
         }}
     }})
-}
-
-#[test]
-fn different_refused_changes_count_towards_a_burst() {
-    let counted =
-        |detection: &'static Detection, record: &Value| caught(detection, record).and_then(|found| found.tally);
-    let tally = counted(&CHANGES_REFUSED_REPEATEDLY, &refused(IAM, "CreateUser")).expect("counted");
-    assert_eq!((tally.success, tally.value.as_str()), (false, "CreateUser"));
-    assert!(counted(&CHANGES_REFUSED_REPEATEDLY, &iam("CreateUser", json!({"userName": "bob"}))).is_none());
-    let malformed = json!({"errorCode": "MalformedPolicyDocumentException"});
-    let probe = with(iam("UpdateAssumeRolePolicy", json!({"roleName": "r"})), malformed);
-    assert!(counted(&PRINCIPALS_PROBED, &probe).is_some());
-    assert!(counted(&PRINCIPALS_PROBED, &refused(IAM, "UpdateAssumeRolePolicy")).is_none());
 }

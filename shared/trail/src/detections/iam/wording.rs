@@ -55,6 +55,45 @@ pub(in crate::detections) fn deed(verb: &str, object: impl Into<String>) -> Deed
     Deed::new(verb, &past(verb), object)
 }
 
+/// What a call is about, as ARNs where the record says enough. Paths of users and roles are in no request.
+pub(in crate::detections) fn resources(case: &Case<'_>) -> Vec<String> {
+    const IDENTIFIED: [&str; 12] = [
+        "policyArn",
+        "managedPolicyArn",
+        "permissionSetArn",
+        "sAMLProviderArn",
+        "openIDConnectProviderArn",
+        "applicationArn",
+        "serialNumber",
+        "accessKeyId",
+        "accountId",
+        "targetId",
+        "policyId",
+        "principalId",
+    ];
+    let request = case.record.request();
+    let texts = |key: &&str| text(field(request, key)).to_owned();
+    let created = text(field(field(case.record.response(), "accessKey"), "accessKeyId")).to_owned();
+    let all = identities(case).into_iter().chain(IDENTIFIED.iter().map(texts)).chain([created]);
+    all.filter(|resource| !resource.is_empty()).collect()
+}
+
+/// The users, roles and groups of IAM that a call names.
+fn identities(case: &Case<'_>) -> Vec<String> {
+    if case.record.source != super::IAM {
+        return Vec::new();
+    }
+    let partition = case.actor.arn.split(':').nth(1).filter(|partition| !partition.is_empty()).unwrap_or("aws");
+    let arn = |kind: &str, name: &str| format!("arn:{partition}:iam::{}:{kind}/{name}", case.account);
+    let parameters = [("user", "userName"), ("role", "roleName"), ("group", "groupName")];
+    let named = parameters.map(|(kind, parameter)| (kind, case.record.parameter(parameter)));
+    let named: Vec<_> = named.iter().filter(|(_, name)| !name.is_empty()).map(|(kind, name)| arn(kind, name)).collect();
+    match Subject::of(case) {
+        Some(subject) if named.is_empty() => vec![arn(subject.kind, &subject.name)],
+        _ => named,
+    }
+}
+
 /// The name after the last slash or colon of an ARN or path.
 pub(in crate::detections) fn last_part(name: &str) -> &str {
     name.rsplit(['/', ':']).find(|part| !part.is_empty()).unwrap_or(name)
