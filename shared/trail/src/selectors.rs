@@ -590,7 +590,11 @@ mod tests {
             (json!({"field": "eventName"}), "nothing"),
         ] {
             assert_eq!(management(&advanced(&[std::slice::from_ref(&extra)])), expected, "{extra}");
-            assert_eq!(management(&advanced(&[&[extra.clone()], &[]])), "nothing", "a second selector takes all");
+            assert_eq!(
+                management(&advanced(&[std::slice::from_ref(&extra), &[]])),
+                "nothing",
+                "a second selector takes all"
+            );
         }
         assert_eq!(management(&advanced(&[&[]])), "nothing");
     }
@@ -677,7 +681,72 @@ mod tests {
         prop::collection::vec(selector, 0..4).prop_map(|any| Selectors { any })
     }
 
+    fn basic_selector() -> impl Strategy<Value = Value> {
+        let words = prop::sample::select(vec![json!(null), json!("All"), json!("ReadOnly"), json!("WriteOnly")]);
+        let flags = prop::sample::select(vec![json!(null), json!(true), json!(false), json!("false")]);
+        let sources = prop::collection::vec(prop::sample::select(vec!["kms", "rdsdata"]), 0..3);
+        let values = prop::collection::vec(
+            prop::sample::select(vec!["arn:aws:s3", "arn:aws:s3:::a/", "arn:aws:s3:::b/c"]),
+            0..3,
+        );
+        (words, flags, sources, values).prop_map(|(word, flag, sources, values)| {
+            json!({"readWriteType": word, "includeManagementEvents": flag, "excludeManagementEventSources": sources,
+                "dataResources": [{"type": "AWS::S3::Object", "values": values}]})
+        })
+    }
+
+    /// What the API reference says of basic selectors, call by call.
+    fn basically_recorded(selector: &Value, read_only: bool, source: &str, object: Option<&str>) -> bool {
+        let reads = match selector["readWriteType"].as_str() {
+            Some("ReadOnly") => read_only,
+            Some("WriteOnly") => !read_only,
+            _ => true,
+        };
+        let among = |values: &Value, fits: &dyn Fn(&str) -> bool| {
+            values.as_array().into_iter().flatten().any(|value| fits(value.as_str().unwrap_or_default()))
+        };
+        reads
+            && match object {
+                None => {
+                    !falsy(&selector["includeManagementEvents"])
+                        && !among(&selector["excludeManagementEventSources"], &|excluded| excluded == source)
+                }
+                Some(arn) => among(&selector["dataResources"][0]["values"], &|value| arn.starts_with(value)),
+            }
+    }
+
     proptest! {
+        #[test]
+        fn basic_selectors_mean_what_the_api_reference_says(
+            selectors in prop::collection::vec(basic_selector(), 0..4),
+            read_only: bool,
+            source in prop::sample::select(vec!["kms", "rdsdata", "iam"]),
+            object in prop::option::of(prop::sample::select(vec![
+                "arn:aws:s3:::a/x", "arn:aws:s3:::b/c", "arn:aws:s3:::b/d",
+            ])),
+        ) {
+            let expected = selectors.iter().any(|one| basically_recorded(one, read_only, source, object));
+            let read = Selectors::basic(&json!(selectors));
+            let word = if read_only { "true" } else { "false" };
+            let (call, unrecorded) = match object {
+                None => (
+                    Call::new(&[("eventCategory", "Management"), ("eventSource", source), ("readOnly", word)]),
+                    read.unrecorded_management(),
+                ),
+                Some(arn) => (
+                    Call::new(&[("eventCategory", "Data"), ("resources.type", "AWS::S3::Object"),
+                        ("resources.ARN", arn), ("readOnly", word)]),
+                    read.unrecorded_data("AWS::S3::Object"),
+                ),
+            };
+            prop_assert_eq!(read.record(&call), expected);
+            let gaps = match unrecorded {
+                Unrecorded::Calls(gaps) => gaps,
+                _ => Vec::new(),
+            };
+            prop_assert_eq!(gaps.iter().any(|gap| gap.holds(&call)), !expected);
+        }
+
         #[test]
         fn a_call_is_recorded_or_in_a_gap_and_never_both(
             selectors in selectors(), name in "[ab]{0,5}", source in "[ab]{0,5}", read_only: bool

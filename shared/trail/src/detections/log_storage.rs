@@ -107,7 +107,7 @@ impl Blow {
 fn bucket_attacked(case: &Case<'_>) -> Option<Catch> {
     let bucket = bucket(case)?;
     let watched = watched(case, bucket)?;
-    let blow = blow(case, bucket)?;
+    let blow = blow(case, watched)?;
     let what = if blow.what.is_empty() { String::new() } else { format!("{} ", blow.what) };
     let deed = Deed::new(blow.verb, blow.past, format!("{what}{} {bucket}{}", watched.word(), blow.how));
     let severity = bucket_severity(case, watched, blow.severity);
@@ -149,11 +149,11 @@ impl Watched {
 }
 
 fn watched(case: &Case<'_>, bucket: &str) -> Option<Watched> {
-    if is_part(case, bucket) {
-        return Some(Watched::Part);
-    }
     if is_log_bucket(case.settings, bucket) {
         return Some(Watched::Named);
+    }
+    if is_part(case, bucket) {
+        return Some(Watched::Part);
     }
     let telling = bucket.contains("cloudtrail") || bucket.starts_with("aws-controltower-logs-");
     (case.settings.own.log_buckets.is_empty() && telling).then_some(Watched::ByName)
@@ -164,13 +164,14 @@ fn may_be_watched(record: &Record<'_>, settings: &Settings) -> bool {
     let own = &settings.own;
     let named = |name: &String| record.mentions(name.rsplit(':').next().unwrap_or(name));
     own.log_buckets.iter().any(named)
-        || (!own.stack.is_empty() && record.mentions(&own.stack))
+        || mentions_stack(record, &own.stack)
         || (own.log_buckets.is_empty() && (record.mentions("cloudtrail") || record.mentions("aws-controltower-logs-")))
 }
 
-/// Whether the call is about a bucket that the detections here watch.
-pub(super) fn is_watched_bucket(case: &Case<'_>) -> bool {
-    bucket(case).and_then(|bucket| watched(case, bucket)).is_some()
+/// A bucket is named after its stack in small letters.
+fn mentions_stack(record: &Record<'_>, stack: &str) -> bool {
+    let capital = stack.bytes().any(|b| b.is_ascii_uppercase());
+    !stack.is_empty() && (record.mentions(stack) || (capital && record.mentions(&stack.to_ascii_lowercase())))
 }
 
 /// Whether the settings say that a bucket holds log files; they may give its ARN.
@@ -188,13 +189,13 @@ fn bucket<'c>(case: &'c Case<'_>) -> Option<&'c str> {
     parameter.into_iter().chain(arns.filter_map(|path| path.split('/').next())).next()
 }
 
-fn blow(case: &Case<'_>, bucket: &str) -> Option<Blow> {
+fn blow(case: &Case<'_>, watched: Watched) -> Option<Blow> {
     let critical = |verb, past, what| Blow::new(verb, past, what, Severity::Critical);
     let request = case.record.request();
     Some(match case.record.action() {
         "DeleteBucket" => critical("delete", "deleted", ""),
         "DeleteBucketPolicy" => critical("delete", "deleted", "the policy of"),
-        "PutBucketPolicy" => policy_blow(case, bucket),
+        "PutBucketPolicy" => policy_blow(request, watched),
         "PutBucketLifecycle" | "PutBucketLifecycleConfiguration" => lifecycle_blow(request),
         "DeleteBucketLifecycle" => Blow::new("delete", "deleted", "the lifecycle of", Severity::Low),
         "PutBucketVersioning" => versioning_blow(request)?,
@@ -215,13 +216,13 @@ fn blow(case: &Case<'_>, bucket: &str) -> Option<Blow> {
 }
 
 /// A policy that no longer lets `CloudTrail` write ends the log. The data bucket is not written by `CloudTrail`.
-fn policy_blow(case: &Case<'_>, bucket: &str) -> Blow {
+fn policy_blow(request: &Value, watched: Watched) -> Blow {
     const POLICY: &str = "the policy of";
-    let Some(policy) = Policy::read(field(case.record.request(), "bucketPolicy")) else {
+    let Some(policy) = Policy::read(field(request, "bucketPolicy")) else {
         return Blow::unseen(POLICY);
     };
     let critical = || Blow::new("change", "changed", POLICY, Severity::Critical);
-    if !is_part(case, bucket) && !policy.allows().any(lets_cloudtrail_write) {
+    if watched != Watched::Part && !policy.allows().any(lets_cloudtrail_write) {
         return critical().how(": CloudTrail may no longer write");
     }
     if policy.statements.iter().any(denies_cloudtrail) {
@@ -264,16 +265,20 @@ fn lifecycle_blow(request: &Value) -> Blow {
             SOON..WITHIN_A_YEAR => Severity::High,
             _ => Severity::Medium,
         };
-        return blow(severity, format!(": objects expire after {days} days"));
+        return blow(severity, format!(": objects expire after {}", in_days(days)));
     }
     let enabled = rules.iter().filter(|rule| is_enabled(rule));
     if enabled.clone().any(|rule| !at(rule, &["Expiration", "Date"]).is_null()) {
         return blow(Severity::Critical, ": objects expire on a fixed date".to_owned());
     }
     match soonest(&rules, "NoncurrentVersionExpiration", "NoncurrentDays") {
-        Some(days) if days < SOON => blow(Severity::High, format!(": old versions expire after {days} days")),
+        Some(days) if days < SOON => blow(Severity::High, format!(": old versions expire after {}", in_days(days))),
         _ => blow(Severity::Medium, String::new()),
     }
+}
+
+fn in_days(days: i64) -> String {
+    if days == 1 { "1 day".to_owned() } else { format!("{days} days") }
 }
 
 /// After how many days the first enabled rule takes effect.
@@ -349,7 +354,7 @@ fn lock_blow(request: &Value) -> Blow {
     let blow = |severity| Blow::new("change", "changed", "the object lock of", severity);
     match days {
         None => blow(Severity::Critical).how(": no retention"),
-        Some(days) if days < SOON => blow(Severity::Critical).how(format!(": {days} days of retention")),
+        Some(days) if days < SOON => blow(Severity::Critical).how(format!(": retention of {}", in_days(days))),
         Some(_) if text(field(retention, "Mode")) == "GOVERNANCE" => blow(Severity::High).how(": governance only"),
         Some(_) => blow(Severity::Medium),
     }
@@ -397,26 +402,8 @@ static LOG_OBJECTS_ATTACKED: Detection = Detection {
     id: "log-objects-attacked",
     title: "Log files deleted, overwritten or unlocked",
     techniques: &["T1070", "T1485", "T1565.001"],
-    wants: &[Want::Calls(
-        S3,
-        &[
-            "DeleteObject",
-            "DeleteObjects",
-            "DeleteObjectVersion",
-            "PutObject",
-            "PostObject",
-            "CopyObject",
-            "CompleteMultipartUpload",
-            "RenameObject",
-            "PutObjectAcl",
-            "PutObjectRetention",
-            "PutObjectLegalHold",
-            "PutObjectTagging",
-            "DeleteObjectTagging",
-            "UpdateObjectEncryption",
-        ],
-    )],
-    glance: |record, settings| may_be_watched(record, settings),
+    wants: &[Want::Calls(S3, OBJECT_CALLS)],
+    glance: may_be_watched,
     check: objects_attacked,
     why: "Nobody but CloudTrail writes log files, and nobody deletes them. Somebody is editing the evidence.",
     runbook: &[
@@ -427,11 +414,28 @@ static LOG_OBJECTS_ATTACKED: Detection = Detection {
     ..TAMPERING
 };
 
+const OBJECT_CALLS: &[&str] = &[
+    "DeleteObject",
+    "DeleteObjects",
+    "DeleteObjectVersion",
+    "PutObject",
+    "PostObject",
+    "CopyObject",
+    "CompleteMultipartUpload",
+    "RenameObject",
+    "PutObjectAcl",
+    "PutObjectRetention",
+    "PutObjectLegalHold",
+    "PutObjectTagging",
+    "DeleteObjectTagging",
+    "UpdateObjectEncryption",
+];
+
 fn objects_attacked(case: &Case<'_>) -> Option<Catch> {
     let bucket = bucket(case)?;
     let watched = watched(case, bucket)?;
     let key = case.record.parameter("key");
-    if is_delivery(case) || is_own_work(case, watched, key) {
+    if is_delivery(case) || is_own_work(case, bucket, key) {
         return None;
     }
     let path = if key.is_empty() { String::new() } else { format!("{bucket}/{key}") };
@@ -445,9 +449,11 @@ fn objects_attacked(case: &Case<'_>) -> Option<Catch> {
     Some(Catch::new(Deed::new(verb, past, object)).severity(severity).resource(bucket).resource(path))
 }
 
-/// This system's functions write its own bucket, but no log files.
-fn is_own_work(case: &Case<'_>, watched: Watched, key: &str) -> bool {
-    watched == Watched::Part && is_own_role(case) && !key.starts_with("AWSLogs/")
+/// This system's functions write its own bucket. Should the log files lie in one of that name, they keep off those;
+/// what is quarantined is named after where it came from.
+fn is_own_work(case: &Case<'_>, bucket: &str, key: &str) -> bool {
+    let own_key = key.starts_with("quarantine/") || !key.contains("AWSLogs/");
+    is_part(case, bucket) && is_own_role(case) && own_key
 }
 
 /// Whether an AWS service delivers, as `CloudTrail`, Config and log delivery do. None of them deletes.
@@ -602,7 +608,7 @@ fn other_key(case: &Case<'_>) -> Option<Catch> {
     let key = keys.first().copied().unwrap_or_default();
     let (verb, past) = key_verb(case.record.action());
     let days = number(field(case.record.request(), "pendingWindowInDays"));
-    let days = days.map(|days| format!(" in {days} days")).unwrap_or_default();
+    let days = days.map(|days| format!(" in {}", in_days(days))).unwrap_or_default();
     let severity = if acts_alone(case.actor) { Severity::Low } else { case.graded(Severity::High, Severity::Medium) };
     let deed = Deed::new(verb, past, format!("{}{days}", named("KMS key", key)));
     Some(Catch::new(deed).severity(severity).resource(key))
@@ -632,6 +638,348 @@ fn expires_soon(case: &Case<'_>) -> Option<Catch> {
     let days = soonest(&rules, "Expiration", "Days").filter(|days| *days <= AT_ONCE)?;
     let telling = rules.iter().any(|rule| rule.to_string().to_ascii_lowercase().contains("trail"));
     let severity = if telling { Severity::High } else { Severity::Medium };
-    let deed = Deed::new("let", "let", format!("all of bucket {bucket} that a rule names expire after {days} days"));
+    let deed = Deed::new("set", "set", format!("objects of bucket {bucket} to expire after {}", in_days(days)));
     Some(Catch::new(deed).severity(case.graded(severity, Severity::Low)).resource(bucket))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Match;
+    use crate::record::Outcome;
+    use crate::testing::{ACCOUNT, caught_with, record};
+    use serde_json::json;
+
+    const KEY: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
+
+    fn settings() -> Settings {
+        let mut settings = Settings::default();
+        settings.own.log_buckets = vec!["org-logs".to_owned()];
+        settings.own.keys = vec![format!("arn:aws:kms:eu-west-1:{ACCOUNT}:key/{KEY}"), "alias/trail".to_owned()];
+        settings.own.account = ACCOUNT.to_owned();
+        settings.own.stack = "QTrail".to_owned();
+        settings.own.deploy_roles = vec![format!("arn:aws:iam::{ACCOUNT}:role/ci/deployer")];
+        settings
+    }
+
+    /// A call about `org-logs`, unless the request names another bucket.
+    fn s3(name: &str, request: &Value) -> Value {
+        let mut whole = json!({"bucketName": "org-logs", "Host": "org-logs.s3.amazonaws.com"});
+        for (key, value) in request.as_object().into_iter().flatten() {
+            whole[key] = value.clone();
+        }
+        record(S3, name, json!({"requestParameters": whole}))
+    }
+
+    fn by(mut record: Value, role: &str, invoked_by: Option<&str>) -> Value {
+        record["userIdentity"] = json!({
+            "type": "AssumedRole",
+            "arn": format!("arn:aws:sts::{ACCOUNT}:assumed-role/{role}/session"),
+            "accountId": ACCOUNT,
+            "sessionContext": {"sessionIssuer": {"type": "Role", "arn": format!("arn:aws:iam::{ACCOUNT}:role/{role}")}},
+        });
+        if let Some(service) = invoked_by {
+            record["userIdentity"]["invokedBy"] = json!(service);
+        }
+        record
+    }
+
+    fn said(detection: &'static Detection, record: &Value) -> Option<(Severity, String)> {
+        let found = caught_with(settings(), detection, record)?;
+        Some((found.lead.severity, sentence(&found)))
+    }
+
+    fn sentence(found: &Match) -> String {
+        let deed = &found.lead.deed;
+        let verb = if found.lead.outcome == Outcome::Success { &deed.past } else { &deed.verb };
+        format!("{verb} {}", deed.object)
+    }
+
+    fn bucket_said(name: &str, request: &Value) -> Option<(Severity, String)> {
+        said(&LOG_BUCKET_ATTACKED, &s3(name, request))
+    }
+
+    fn rule(rule: &Value) -> Value {
+        json!({"LifecycleConfiguration": {"xmlns": "x", "Rule": rule}})
+    }
+
+    #[test]
+    fn what_hurts_the_log_bucket_is_named() {
+        let off = json!({"PublicAccessBlockConfiguration": {"BlockPublicAcls": true, "IgnorePublicAcls": true}});
+        let elsewhere = json!({"NotificationConfiguration": {"QueueConfiguration":
+            {"Queue": "arn:aws:sqs:eu-west-1:999988887777:theirs", "Event": "s3:ObjectCreated:*"}}});
+        let foreign_key = json!({"ServerSideEncryptionConfiguration": {"Rule":
+            {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "arn:k"}}}});
+        let ownership = json!({"OwnershipControls": {"Rule": {"ObjectOwnership": "ObjectWriter"}}});
+        let lock = json!({"ObjectLockConfiguration": {"ObjectLockEnabled": "Enabled"}});
+        for (name, request, expected) in [
+            ("DeleteBucket", json!({}), "deleted log bucket org-logs"),
+            ("DeleteBucketPolicy", json!({"policy": ""}), "deleted the policy of log bucket org-logs"),
+            (
+                "PutBucketVersioning",
+                json!({"VersioningConfiguration": {"Status": "Suspended"}}),
+                "suspended versioning of log bucket org-logs",
+            ),
+            (
+                "PutBucketVersioning",
+                json!({"VersioningConfiguration": {"MfaDelete": "Disabled"}}),
+                "switched off MFA delete of log bucket org-logs",
+            ),
+            ("DeleteBucketEncryption", json!({}), "deleted the encryption of log bucket org-logs"),
+            (
+                "PutBucketEncryption",
+                foreign_key,
+                "changed the encryption of log bucket org-logs to key arn:k, which is not ours",
+            ),
+            (
+                "PutBucketNotification",
+                json!({"NotificationConfiguration": {"xmlns": "x"}}),
+                "changed the notifications of log bucket org-logs: none are left",
+            ),
+            (
+                "PutBucketNotificationConfiguration",
+                elsewhere,
+                "changed the notifications of log bucket org-logs to arn:aws:sqs:eu-west-1:999988887777:theirs alone",
+            ),
+            ("PutBucketObjectLockConfiguration", lock, "changed the object lock of log bucket org-logs: no retention"),
+            ("DeleteBucketReplication", json!({}), "ended the replication of log bucket org-logs"),
+            (
+                "PutBucketLogging",
+                json!({"BucketLoggingStatus": ""}),
+                "switched off access logging of log bucket org-logs",
+            ),
+            ("PutBucketOwnershipControls", ownership, "changed the ownership controls of log bucket org-logs"),
+            ("PutBucketPublicAccessBlock", off, "changed the public access block of log bucket org-logs"),
+            ("DeleteBucketPublicAccessBlock", json!({}), "removed the public access block of log bucket org-logs"),
+            (
+                "PutBucketPolicy",
+                json!({"omitted": true}),
+                "changed the policy of log bucket org-logs (content not recorded)",
+            ),
+        ] {
+            let expected = Some((Severity::Critical, expected.to_owned()));
+            assert_eq!(bucket_said(name, &request), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_attempt_on_the_log_bucket_counts_as_much() {
+        let mut denied = record(S3, "DeleteBucket", json!({"errorCode": "AccessDenied"}));
+        denied["errorMessage"] =
+            json!("not authorized to perform: s3:DeleteBucket on resource: arn:aws:s3:::org-logs with");
+        let expected = Some((Severity::Critical, "delete log bucket org-logs".to_owned()));
+        assert_eq!(said(&LOG_BUCKET_ATTACKED, &denied), expected);
+    }
+
+    #[test]
+    fn what_strengthens_or_reads_the_log_bucket_is_quiet() {
+        let enabled = json!({"VersioningConfiguration": {"Status": "Enabled", "MfaDelete": "Disabled"}});
+        assert_eq!(bucket_said("PutBucketVersioning", &enabled), None);
+        assert_eq!(bucket_said("GetBucketPolicy", &json!({})), None);
+        assert_eq!(bucket_said("DeleteBucket", &json!({"bucketName": "org-logs-2"})), None, "another bucket");
+        let on = json!({"PublicAccessBlockConfiguration": {"BlockPublicAcls": "true", "IgnorePublicAcls": true,
+            "BlockPublicPolicy": true, "RestrictPublicBuckets": true}});
+        assert_eq!(bucket_said("PutBucketPublicAccessBlock", &on).map(|said| said.0), Some(Severity::Low));
+        assert_eq!(bucket_said("DeleteBucketLifecycle", &json!({})).map(|said| said.0), Some(Severity::Low));
+    }
+
+    #[test]
+    fn a_lifecycle_is_judged_by_how_soon_it_deletes() {
+        let days = |days: Value| json!({"Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": days}});
+        let disabled = json!({"Status": "Disabled", "Expiration": {"Days": 1}});
+        for (rules, severity) in [
+            (days(json!(1)), Severity::Critical),
+            (json!([days(json!(400)), days(json!("30"))]), Severity::Critical),
+            (days(json!(90)), Severity::High),
+            (days(json!(2557)), Severity::Medium),
+            (disabled.clone(), Severity::Medium),
+            (json!([disabled, days(json!(1))]), Severity::Critical),
+            (json!({"Expiration": {"Date": "2026-11-21T00:00:00Z"}, "Status": "Enabled"}), Severity::Critical),
+            (json!({"NoncurrentVersionExpiration": {"NoncurrentDays": 1}}), Severity::High),
+            (json!({"Transition": {"Days": 90, "StorageClass": "GLACIER_IR"}}), Severity::Medium),
+            (Value::Null, Severity::Critical),
+        ] {
+            let said = bucket_said("PutBucketLifecycle", &rule(&rules));
+            assert_eq!(said.map(|said| said.0), Some(severity), "{rules}");
+        }
+    }
+
+    fn policy(statements: &Value) -> Option<(Severity, String)> {
+        bucket_said("PutBucketPolicy", &json!({"bucketPolicy": {"Statement": statements}, "policy": ""}))
+    }
+
+    #[test]
+    fn a_policy_has_to_let_cloudtrail_write() {
+        let ours = json!({"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"},
+            "Action": "s3:PutObject", "Resource": "*"});
+        let tls = json!({"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "*",
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}}});
+        let others =
+            json!({"Effect": "Allow", "Principal": {"AWS": "999988887777"}, "Action": "s3:*", "Resource": "*"});
+        let denied = json!({"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": ["s3:Put*"], "Resource": "*"});
+        let excepted = json!({"Effect": "Deny", "NotPrincipal": {"AWS": "arn:x"}, "Action": "s3:*", "Resource": "*"});
+        let acl = json!({"Effect": "Allow", "Principal": {"Service": ["cloudtrail.amazonaws.com"]},
+            "Action": "s3:GetBucketAcl", "Resource": "*"});
+        for (statements, severity, how) in [
+            (json!([ours, tls]), Severity::High, ""),
+            (ours.clone(), Severity::High, ""),
+            (others, Severity::Critical, ": CloudTrail may no longer write"),
+            (acl, Severity::Critical, ": CloudTrail may no longer write"),
+            (json!([ours, denied]), Severity::Critical, ": CloudTrail is denied to write"),
+            (json!([ours, excepted]), Severity::Critical, ": CloudTrail is denied to write"),
+        ] {
+            let expected = format!("changed the policy of log bucket org-logs{how}");
+            assert_eq!(policy(&statements), Some((severity, expected)), "{statements}");
+        }
+    }
+
+    #[test]
+    fn a_deployment_updates_but_does_not_delete() {
+        let ours = json!({"NotificationConfiguration": {"QueueConfiguration":
+            [{"QueueArn": format!("arn:aws:sqs:eu-west-1:{ACCOUNT}:qtrail-log-files")}]}});
+        let notify = s3("PutBucketNotification", &ours);
+        assert_eq!(said(&LOG_BUCKET_ATTACKED, &notify).map(|said| said.0), Some(Severity::Medium));
+        let deployed = |record: Value| by(record, "deployer", Some("cloudformation.amazonaws.com"));
+        assert_eq!(said(&LOG_BUCKET_ATTACKED, &deployed(notify)).map(|said| said.0), Some(Severity::Low));
+        let delete = deployed(s3("DeleteBucket", &json!({})));
+        assert_eq!(said(&LOG_BUCKET_ATTACKED, &delete).map(|said| said.0), Some(Severity::Critical));
+        let data = s3("PutBucketLifecycle", &rule(&json!({"NoncurrentVersionExpiration": {"NoncurrentDays": 30}})));
+        let mut data = deployed(data);
+        data["requestParameters"]["bucketName"] = json!("qtrail-databucket-1x2y3z");
+        assert_eq!(said(&LOG_BUCKET_ATTACKED, &data).map(|said| said.0), Some(Severity::Low));
+        let by_hand = by(data, "admin", None);
+        assert_eq!(said(&LOG_BUCKET_ATTACKED, &by_hand).map(|said| said.0), Some(Severity::Critical));
+    }
+
+    #[test]
+    fn without_settings_a_telling_name_is_enough_for_a_look() {
+        let delete = |bucket: &str| s3("DeleteBucket", &json!({"bucketName": bucket}));
+        let guessed = caught_with(Settings::default(), &LOG_BUCKET_ATTACKED, &delete("aws-cloudtrail-logs-1-ab"));
+        assert_eq!(guessed.map(|found| found.lead.severity), Some(Severity::High));
+        assert!(caught_with(Settings::default(), &LOG_BUCKET_ATTACKED, &delete("holiday-pictures")).is_none());
+        assert_eq!(said(&LOG_BUCKET_ATTACKED, &delete("aws-cloudtrail-logs-1-ab")), None, "ours are known");
+    }
+
+    const LOG_FILE: &str = "AWSLogs/111122223333/CloudTrail/eu-west-1/2026/11/20/x.json.gz";
+
+    fn object(name: &str, bucket: &str, key: &str) -> Value {
+        s3(name, &json!({"bucketName": bucket, "key": key}))
+    }
+
+    #[test]
+    fn log_files_are_written_by_services_and_deleted_by_nobody() {
+        let object = |name| object(name, "org-logs", LOG_FILE);
+        let written = Some((Severity::Critical, format!("wrote org-logs/{LOG_FILE}")));
+        assert_eq!(said(&LOG_OBJECTS_ATTACKED, &object("PutObject")), written);
+        let deleted = Some((Severity::Critical, format!("deleted org-logs/{LOG_FILE}")));
+        assert_eq!(said(&LOG_OBJECTS_ATTACKED, &object("DeleteObject")), deleted);
+        let many = s3("DeleteObjects", &json!({"delete": ""}));
+        let deleted = Some((Severity::Critical, "deleted objects of log bucket org-logs".to_owned()));
+        assert_eq!(said(&LOG_OBJECTS_ATTACKED, &many), deleted);
+        let mut delivered = object("PutObject");
+        delivered["userIdentity"] = json!({"type": "AWSService", "invokedBy": "cloudtrail.amazonaws.com"});
+        assert_eq!(said(&LOG_OBJECTS_ATTACKED, &delivered), None);
+        let slr = "aws-service-role/config.amazonaws.com/AWSServiceRoleForConfig";
+        assert_eq!(said(&LOG_OBJECTS_ATTACKED, &by(object("PutObject"), slr, None)), None);
+        let mut config = by(object("PutObject"), "config-role", None);
+        config["sourceIPAddress"] = json!("config.amazonaws.com");
+        assert_eq!(said(&LOG_OBJECTS_ATTACKED, &config), None);
+        assert_eq!(said(&LOG_OBJECTS_ATTACKED, &object("GetObject")), None);
+        let beside = s3("PutObject", &json!({"key": "notes.txt"}));
+        let written = Some((Severity::High, "wrote org-logs/notes.txt".to_owned()));
+        assert_eq!(said(&LOG_OBJECTS_ATTACKED, &beside), written);
+    }
+
+    #[test]
+    fn this_system_writes_its_own_bucket_and_nobody_else_does() {
+        let role = "qtrail-IngestRole-1A2B3C";
+        let data = "qtrail-databucket-1x2y3z";
+        let quarantined = object("PutObject", data, "quarantine/org-logs/AWSLogs/1.json");
+        assert_eq!(said(&LOG_OBJECTS_ATTACKED, &by(quarantined.clone(), role, None)), None);
+        assert_eq!(said(&LOG_OBJECTS_ATTACKED, &quarantined).map(|said| said.0), Some(Severity::Critical));
+        let deleted = by(object("DeleteObject", "org-logs", LOG_FILE), role, None);
+        assert_eq!(said(&LOG_OBJECTS_ATTACKED, &deleted).map(|said| said.0), Some(Severity::Critical));
+        let settings = object("PutObject", data, "settings/config.toml");
+        assert_eq!(said(&LOG_OBJECTS_ATTACKED, &settings).map(|said| said.0), Some(Severity::High));
+        assert_eq!(said(&LOG_OBJECTS_ATTACKED, &object("PutObject", "pictures", "AWSLogs/x")), None);
+    }
+
+    fn kms(name: &str, request: &Value) -> Value {
+        record(KMS, name, json!({"requestParameters": request}))
+    }
+
+    #[test]
+    fn the_logs_key_is_known_by_any_of_its_names() {
+        for (name, request) in [
+            ("DisableKey", json!({"keyId": KEY})),
+            ("ScheduleKeyDeletion", json!({"keyId": format!("arn:aws:kms:eu-west-1:{ACCOUNT}:key/{KEY}")})),
+            ("PutKeyPolicy", json!({"keyId": KEY, "policyName": "default"})),
+            ("DeleteAlias", json!({"aliasName": "alias/trail"})),
+            ("UpdateAlias", json!({"aliasName": "alias/trail", "targetKeyId": "another"})),
+            ("CreateGrant", json!({"KeyId": KEY, "granteePrincipal": "arn:x"})),
+            ("DisableKeyRotation", json!({"keyId": KEY})),
+        ] {
+            let said = said(&LOG_KEY_ATTACKED, &kms(name, &request)).map(|said| said.0);
+            assert_eq!(said, Some(Severity::Critical), "{name}");
+        }
+        let mut denied = kms("DisableKey", &Value::Null);
+        denied["errorCode"] = json!("AccessDenied");
+        denied["errorMessage"] =
+            json!(format!("kms:DisableKey on resource: arn:aws:kms:eu-west-1:1:key/{KEY} because"));
+        let expected = Some((Severity::Critical, format!("disable KMS key {KEY} of the log files")));
+        assert_eq!(said(&LOG_KEY_ATTACKED, &denied), expected);
+        let undone = kms("CancelKeyDeletion", &json!({"keyId": KEY}));
+        assert_eq!(said(&LOG_KEY_ATTACKED, &undone).map(|said| said.0), Some(Severity::Informational));
+    }
+
+    #[test]
+    fn services_take_and_give_back_grants_all_day() {
+        for name in ["CreateGrant", "RetireGrant"] {
+            let grant = by(kms(name, &json!({"keyId": KEY})), "app", Some("dynamodb.amazonaws.com"));
+            assert_eq!(said(&LOG_KEY_ATTACKED, &grant), None);
+        }
+    }
+
+    #[test]
+    fn another_key_is_high_and_reported_once() {
+        let other = kms("ScheduleKeyDeletion", &json!({"keyId": "mrk-1", "pendingWindowInDays": 7}));
+        assert_eq!(said(&LOG_KEY_ATTACKED, &other), None);
+        let expected = Some((Severity::High, "scheduled the deletion of KMS key mrk-1 in 7 days".to_owned()));
+        assert_eq!(said(&KEY_DISABLED, &other), expected);
+        assert_eq!(said(&KEY_DISABLED, &kms("DisableKey", &json!({"keyId": KEY}))), None);
+        let mut denied = other;
+        denied["errorCode"] = json!("AccessDeniedException");
+        assert_eq!(said(&KEY_DISABLED, &denied).map(|said| said.0), Some(Severity::Medium));
+    }
+
+    #[test]
+    fn a_bucket_that_is_emptied_within_days_is_looked_at() {
+        let days = |days: i64, id: &str| {
+            let rule = rule(&json!({"Status": "Enabled", "ID": id, "Expiration": {"Days": days}}));
+            let mut record = s3("PutBucketLifecycle", &rule);
+            record["requestParameters"]["bucketName"] = json!("tmp");
+            said(&OBJECTS_EXPIRE_SOON, &record).map(|said| said.0)
+        };
+        assert_eq!(days(1, "tmp"), Some(Severity::Medium));
+        assert_eq!(days(1, "nuke-cloudtrail-logs"), Some(Severity::High));
+        assert_eq!(days(30, "tmp"), None);
+        let log = s3("PutBucketLifecycle", &rule(&json!({"Status": "Enabled", "Expiration": {"Days": 1}})));
+        assert_eq!(said(&OBJECTS_EXPIRE_SOON, &log), None, "the log bucket has a detection of its own");
+    }
+
+    #[test]
+    fn any_shape_of_request_is_survived() {
+        for request in [Value::Null, json!("x"), json!([1]), json!({"bucketName": "org-logs", "key": 7})] {
+            for (source, detections) in
+                [(S3, [&LOG_BUCKET_ATTACKED, &LOG_OBJECTS_ATTACKED]), (KMS, [&LOG_KEY_ATTACKED; 2])]
+            {
+                for name in ["PutBucketPolicy", "PutBucketLifecycle", "PutObject", "DeleteObjects", "CreateGrant"] {
+                    let record = record(source, name, json!({"requestParameters": request, "note": "AWSLogs"}));
+                    for detection in detections {
+                        let _ = caught_with(settings(), detection, &record);
+                    }
+                }
+            }
+        }
+    }
 }

@@ -36,6 +36,7 @@ static OWN_PART_TOUCHED: Detection = Detection {
         Want::Calls("kms.amazonaws.com", &KMS_NAMES),
         Want::Calls("ssm.amazonaws.com", &SSM_NAMES),
         Want::Calls("secretsmanager.amazonaws.com", &SECRETS_NAMES),
+        Want::Calls("chatbot.amazonaws.com", &CHATBOT_NAMES),
     ],
     check: touched,
     why: "Whoever breaks or rewrites the monitor goes unseen afterwards.",
@@ -178,14 +179,18 @@ static SCHEDULER: [Act; 3] = [
 ];
 const SCHEDULER_NAMES: [&str; 3] = names(&SCHEDULER);
 
-static EVENTS: [Act; 5] = [
+static EVENTS: [Act; 7] = [
     act_on("DisableRule", &["name"], ["disable", "disabled", "rule"]).harmful(),
     act_on("DeleteRule", &["name"], ["delete", "deleted", "rule"]).harmful(),
     act_on("RemoveTargets", &["rule"], ["remove the targets of", "removed the targets of", "rule"]).harmful(),
     act_on("PutTargets", &["rule"], ["change the targets of", "changed the targets of", "rule"]),
     act_on("PutRule", &["name"], ["change", "changed", "rule"]).harmful_if(is_switched_off),
+    act_on("PutPermission", BUS, ["change who may send to", "changed who may send to", "event bus"]),
+    act_on("RemovePermission", BUS, ["take a permission off", "took a permission off", "event bus"]).harmful(),
 ];
-const EVENTS_NAMES: [&str; 5] = names(&EVENTS);
+const EVENTS_NAMES: [&str; 7] = names(&EVENTS);
+
+const BUS: &[&str] = &["statementId", "eventBusName"];
 
 const LOG_GROUP: &[&str] = &["logGroupName", "logGroupIdentifier", "resourceIdentifier"];
 static LOGS: [Act; 10] = [
@@ -275,6 +280,13 @@ static SECRETS: [Act; 5] = [
 ];
 const SECRETS_NAMES: [&str; 5] = names(&SECRETS);
 
+const CHANNEL: &[&str] = &["configurationName", "chatConfigurationArn"];
+static CHATBOT: [Act; 2] = [
+    act_on("UpdateSlackChannelConfiguration", CHANNEL, ["change", "changed", "Slack channel"]),
+    act_on("DeleteSlackChannelConfiguration", CHANNEL, ["cut off", "cut off", "Slack channel"]).harmful(),
+];
+const CHATBOT_NAMES: [&str; 2] = names(&CHATBOT);
+
 fn act(case: &Case<'_>) -> Option<&'static Act> {
     let acts: &[Act] = match &*case.record.source {
         "lambda.amazonaws.com" => &LAMBDA,
@@ -290,6 +302,7 @@ fn act(case: &Case<'_>) -> Option<&'static Act> {
         "kms.amazonaws.com" => &KMS,
         "ssm.amazonaws.com" => &SSM,
         "secretsmanager.amazonaws.com" => &SECRETS,
+        "chatbot.amazonaws.com" => &CHATBOT,
         _ => return None,
     };
     acts.iter().find(|act| act.name == case.record.action())
@@ -298,9 +311,9 @@ fn act(case: &Case<'_>) -> Option<&'static Act> {
 /// The part that the call is about. A refused call often names it in its error message alone.
 fn part<'c>(case: &'c Case<'_>, act: &Act) -> Option<&'c str> {
     let record = case.record;
-    let named = |value: &'c Value| act.keys.iter().flat_map(move |key| names_in(field(value, key)));
-    let mut names = named(record.request()).chain(named(record.response())).chain(record.arn_in_error());
-    names.find_map(|name| own_segment(case, name))
+    let said = |value: &'c Value| act.keys.iter().flat_map(move |key| names_in(field(value, key)));
+    let mut all = said(record.request()).chain(said(record.response())).chain(record.arn_in_error());
+    all.find_map(|name| own_segment(case, name))
 }
 
 /// A name, the names of a list, or those in a list one level down (`muteTargets.alarmNames`).
@@ -377,4 +390,216 @@ fn is_not_backed_up(case: &Case<'_>) -> bool {
 
 fn is_silenced(case: &Case<'_>) -> bool {
     falsy(field(case.record.request(), "actionsEnabled"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Match;
+    use crate::settings::Settings;
+    use crate::testing::{ACCOUNT, caught, caught_with, record};
+    use serde_json::json;
+
+    fn settings() -> Settings {
+        let mut settings = Settings::default();
+        settings.own.account = ACCOUNT.to_owned();
+        settings.own.stack = "qtrail".to_owned();
+        settings.own.deploy_roles = vec![format!("arn:aws:iam::{ACCOUNT}:role/ci/deployer")];
+        settings
+    }
+
+    fn found(record: &Value) -> Option<Match> {
+        caught_with(settings(), &OWN_PART_TOUCHED, record)
+    }
+
+    fn call(service: &str, name: &str, request: &Value) -> Value {
+        record(&format!("{service}.amazonaws.com"), name, json!({"requestParameters": request}))
+    }
+
+    fn session(mut record: Value, role: &str, invoked_by: Option<&str>) -> Value {
+        record["userIdentity"] = json!({
+            "type": "AssumedRole",
+            "arn": format!("arn:aws:sts::{ACCOUNT}:assumed-role/{role}/session"),
+            "accountId": ACCOUNT,
+            "sessionContext": {},
+        });
+        if let Some(service) = invoked_by {
+            record["userIdentity"]["invokedBy"] = json!(service);
+        }
+        record
+    }
+
+    #[test]
+    fn each_kind_of_part_is_guarded() {
+        let arn = |service: &str, name: &str| format!("arn:aws:{service}:eu-west-1:{ACCOUNT}:{name}");
+        for (service, name, request) in [
+            ("lambda", "DeleteFunction20150331", json!({"functionName": "qtrail-IngestFunction-1A"})),
+            (
+                "lambda",
+                "UpdateFunctionCode20150331v2",
+                json!({"functionName": arn("lambda", "function:qtrail-Ingest")}),
+            ),
+            (
+                "lambda",
+                "PutFunctionConcurrency20171031",
+                json!({"functionName": "qtrail-I", "reservedConcurrentExecutions": 0}),
+            ),
+            (
+                "sqs",
+                "PurgeQueue",
+                json!({"queueUrl": format!("https://sqs.eu-west-1.amazonaws.com/{ACCOUNT}/qtrail-log-files")}),
+            ),
+            ("sns", "DeleteTopic", json!({"topicArn": arn("sns", "qtrail-PeopleTopic-1A")})),
+            ("sns", "Unsubscribe", json!({"subscriptionArn": arn("sns", "qtrail-PeopleTopic-1A:0000-11")})),
+            (
+                "sns",
+                "SetSubscriptionAttributes",
+                json!({"subscriptionArn": arn("sns", "qtrail-T:0"), "attributeName": "FilterPolicy"}),
+            ),
+            ("dynamodb", "UpdateTable", json!({"tableName": "qtrail-Table-1A", "deletionProtectionEnabled": false})),
+            ("dynamodb", "TagResource", json!({"resourceArn": arn("dynamodb", "table/qtrail-Table-1A")})),
+            ("scheduler", "UpdateSchedule", json!({"name": "qtrail-Notify", "state": "DISABLED"})),
+            ("events", "DisableRule", json!({"name": "qtrail-LogFileRule-1A"})),
+            ("events", "RemoveTargets", json!({"rule": "qtrail-LogFileRule-1A", "ids": ["1"]})),
+            ("events", "RemovePermission", json!({"statementId": "qtrail-log-bucket"})),
+            ("logs", "DeleteLogGroup", json!({"logGroupName": "/aws/lambda/qtrail-IngestFunction-1A"})),
+            ("monitoring", "DeleteAlarms", json!({"alarmNames": ["other", "qtrail-DeadLetters-1A"]})),
+            ("monitoring", "PutAlarmMuteRule", json!({"name": "m", "muteTargets": {"alarmNames": ["qtrail-Errors"]}})),
+            ("cloudformation", "DeleteStack", json!({"stackName": arn("cloudformation", "stack/qtrail/0000-11")})),
+            ("iam", "PutRolePolicy", json!({"roleName": "qtrail-IngestRole-1A"})),
+            ("kms", "DeleteAlias", json!({"aliasName": "alias/qtrail"})),
+            ("ssm", "DeleteParameters", json!({"names": ["/qtrail/slack"]})),
+            (
+                "chatbot",
+                "DeleteSlackChannelConfiguration",
+                json!({"chatConfigurationArn": arn("chatbot", "chat-configuration/slack-channel/qtrail")}),
+            ),
+        ] {
+            let record = call(service, name, &request);
+            let done = found(&record).unwrap_or_else(|| panic!("{name} is caught"));
+            assert_eq!(done.lead.severity, Severity::Critical, "{name}");
+            assert!(done.lead.deed.object.contains("qtrail"), "{name}: {:?}", done.lead.deed);
+            let mut denied = record;
+            denied["errorCode"] = json!("AccessDenied");
+            assert_eq!(found(&denied).map(|found| found.lead.severity), Some(Severity::Critical), "{name}, denied");
+        }
+    }
+
+    #[test]
+    fn it_reads_well() {
+        let deleted = found(&call("lambda", "DeleteFunction20150331", &json!({"functionName": "qtrail-Ingest"})));
+        let deed = deleted.expect("caught").lead.deed;
+        assert_eq!(format!("{} {}", deed.past, deed.object), "deleted function qtrail-Ingest of this monitor");
+    }
+
+    #[test]
+    fn a_refused_call_names_the_part_in_its_message_alone() {
+        let mut record = call("lambda", "DeleteFunction20150331", &Value::Null);
+        record["errorCode"] = json!("AccessDenied");
+        record["errorMessage"] =
+            json!("no, on resource: arn:aws:lambda:eu-west-1:111122223333:function:qtrail-I because");
+        assert_eq!(found(&record).map(|found| found.resources), Some(vec!["qtrail-I".to_owned()]));
+    }
+
+    #[test]
+    fn an_event_source_mapping_is_known_by_its_function() {
+        let mut record = call("lambda", "UpdateEventSourceMapping20150331", &json!({"uUID": "u", "enabled": false}));
+        record["responseElements"] = json!({"functionArn": "arn:aws:lambda:eu-west-1:111122223333:function:qtrail-I"});
+        assert_eq!(found(&record).map(|found| found.lead.severity), Some(Severity::Critical));
+    }
+
+    #[test]
+    fn what_is_not_ours_is_none_of_its_business() {
+        let delete = call("lambda", "DeleteFunction20150331", &json!({"functionName": "qtrail-Ingest"}));
+        assert!(caught(&OWN_PART_TOUCHED, &delete).is_none(), "no settings, no parts");
+        for name in ["qtrail2-Ingest", "qtrails", "my-qtrail-Ingest", "payments", "qtrailé", ""] {
+            let request = json!({"functionName": name});
+            assert!(found(&call("lambda", "DeleteFunction20150331", &request)).is_none(), "{name}");
+        }
+        let mut elsewhere = delete;
+        elsewhere["recipientAccountId"] = json!("999988887777");
+        assert!(found(&elsewhere).is_none(), "another account's function of that name");
+    }
+
+    #[test]
+    fn a_deployment_is_low_and_one_finding() {
+        let by_deployer = |record| session(record, "deployer", Some("cloudformation.amazonaws.com"));
+        let code = by_deployer(call("lambda", "UpdateFunctionCode20150331v2", &json!({"functionName": "qtrail-I"})));
+        let queue = by_deployer(call("sqs", "SetQueueAttributes", &json!({"queueUrl": "https://x/1/qtrail-q"})));
+        let stack =
+            session(call("cloudformation", "ExecuteChangeSet", &json!({"stackName": "qtrail"})), "deployer", None);
+        let all = [code, queue, stack].map(|record| found(&record).expect("caught"));
+        assert!(all.iter().all(|found| found.lead.severity == Severity::Low));
+        assert!(all.iter().all(|found| found.key == all[0].key), "one deployment, one finding");
+    }
+
+    #[test]
+    fn deployments_delete_and_disable_nothing_in_silence() {
+        for (service, name, request) in [
+            ("lambda", "DeleteFunction20150331", json!({"functionName": "qtrail-I"})),
+            ("events", "PutRule", json!({"name": "qtrail-r", "state": "DISABLED"})),
+            ("dynamodb", "UpdateTable", json!({"tableName": "qtrail-t", "deletionProtectionEnabled": "false"})),
+            (
+                "dynamodb",
+                "UpdateContinuousBackups",
+                json!({"tableName": "qtrail-t",
+                    "pointInTimeRecoverySpecification": {"pointInTimeRecoveryEnabled": false}}),
+            ),
+            ("monitoring", "PutMetricAlarm", json!({"alarmName": "qtrail-a", "actionsEnabled": false})),
+            ("cloudformation", "DeleteStack", json!({"stackName": "qtrail"})),
+            (
+                "cloudformation",
+                "UpdateTerminationProtection",
+                json!({"stackName": "qtrail", "enableTerminationProtection": false}),
+            ),
+        ] {
+            let record = session(call(service, name, &request), "deployer", Some("cloudformation.amazonaws.com"));
+            assert_eq!(found(&record).map(|found| found.lead.severity), Some(Severity::Critical), "{name}");
+        }
+    }
+
+    #[test]
+    fn only_the_deploying_role_deploys_and_only_through_cloudformation() {
+        let code = || call("lambda", "UpdateFunctionCode20150331v2", &json!({"functionName": "qtrail-I"}));
+        let severity = |record| found(&record).map(|found| found.lead.severity);
+        let cloudformation = Some("cloudformation.amazonaws.com");
+        assert_eq!(severity(session(code(), "deployer", cloudformation)), Some(Severity::Low));
+        assert_eq!(severity(session(code(), "deployer", None)), Some(Severity::Critical));
+        assert_eq!(severity(session(code(), "admin", cloudformation)), Some(Severity::Critical));
+        let mut stranger = session(code(), "deployer", cloudformation);
+        stranger["userIdentity"]["arn"] = json!("arn:aws:sts::999988887777:assumed-role/deployer/s");
+        assert_eq!(severity(stranger), Some(Severity::Critical));
+    }
+
+    #[test]
+    fn normal_work_is_quiet() {
+        for (service, name, request) in [
+            ("sqs", "ReceiveMessage", json!({"queueUrl": "https://x/1/qtrail-log-files"})),
+            ("sqs", "DeleteMessage", json!({"queueUrl": "https://x/1/qtrail-log-files"})),
+            ("sqs", "StartMessageMoveTask", json!({"sourceArn": "arn:aws:sqs:r:1:qtrail-log-files-dead"})),
+            ("dynamodb", "PutItem", json!({"tableName": "qtrail-Table-1A"})),
+            ("sns", "Publish", json!({"topicArn": "arn:aws:sns:r:1:qtrail-PeopleTopic"})),
+            ("sns", "ConfirmSubscription", json!({"topicArn": "arn:aws:sns:r:1:qtrail-PeopleTopic"})),
+            ("logs", "CreateLogStream", json!({"logGroupName": "/aws/lambda/qtrail-Ingest"})),
+            ("lambda", "Invoke", json!({"functionName": "qtrail-Viewer"})),
+            ("lambda", "GetFunction20150331v2", json!({"functionName": "qtrail-Viewer"})),
+        ] {
+            let record = session(call(service, name, &request), "qtrail-IngestRole-1A", None);
+            assert!(found(&record).is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn any_shape_of_request_is_survived() {
+        for want in OWN_PART_TOUCHED.wants {
+            let Want::Calls(source, names) = want else { continue };
+            for name in *names {
+                for request in
+                    [Value::Null, json!("x"), json!([1]), json!({"functionName": {"a": 1}, "name": ["qtrail"]})]
+                {
+                    let _ = found(&record(source, name, json!({"requestParameters": request})));
+                }
+            }
+        }
+    }
 }

@@ -2,10 +2,10 @@
 //!
 //! Each service has a table of its calls. A refused or failed attempt is one severity lower than a success; a service
 //! that keeps house for itself is for the record.
+#![expect(clippy::unnecessary_wraps, reason = "checks and grades are of one form, whether or not they may say nothing")]
 
 use serde_json::Value;
 
-use super::log_storage::is_watched_bucket;
 use super::own_parts::is_part;
 use super::trail::{acts_alone, named, through_service};
 use crate::detection::{Case, Catch, Category, Deed, Detection, Severity, Want};
@@ -36,7 +36,7 @@ pub(super) const ALL: &[&Detection] = &[
     &BEDROCK_WEAKENED,
     &DATABASE_LOGS_DISABLED,
     &EKS_LOGS_DISABLED,
-    &ACCESS_LOGS_DISABLED,
+    &BALANCER_LOGS_DISABLED,
     &BACKUPS_WEAKENED,
     &COLLECTION_WEAKENED,
 ];
@@ -905,41 +905,25 @@ fn eks_logs(case: &Case<'_>) -> Option<Catch> {
     Some(Catch::new(deed).severity(eased(case, severity)).resource(cluster))
 }
 
-/// Who reads a bucket or calls a load balancer is no longer recorded.
-static ACCESS_LOGS_DISABLED: Detection = Detection {
-    id: "access-logs-disabled",
-    title: "Access logging of a bucket or load balancer switched off",
+/// Who calls a load balancer is no longer recorded.
+static BALANCER_LOGS_DISABLED: Detection = Detection {
+    id: "load-balancer-logs-disabled",
+    title: "Access logging of a load balancer switched off",
     severity: Medium,
     techniques: &["T1562.008"],
-    controls: &["S3.9", "ELB.5"],
-    wants: &[
-        Want::Calls("s3.amazonaws.com", &["PutBucketLogging"]),
-        Want::Calls("elasticloadbalancing.amazonaws.com", &["ModifyLoadBalancerAttributes"]),
-    ],
-    check: access_logs,
+    controls: &["ELB.5"],
+    wants: &[Want::Calls("elasticloadbalancing.amazonaws.com", &["ModifyLoadBalancerAttributes"])],
+    check: |case| judge(case, &BALANCERS),
     why: "Who came, from where and for what is in the access log alone.",
     ..WEAKENING
 };
-static ACCESS_LOGS: [Row; 2] = [
-    row("PutBucketLogging", &["bucketName"], ["switch off", "switched off", "access logging of bucket"], Medium)
-        .graded(bucket_unlogged),
-    row(
-        "ModifyLoadBalancerAttributes",
-        &["loadBalancerArn", "loadBalancerName"],
-        ["switch off", "switched off", "access logging of load balancer"],
-        Medium,
-    )
-    .graded(balancer_unlogged),
-];
-
-fn access_logs(case: &Case<'_>) -> Option<Catch> {
-    judge(case, &ACCESS_LOGS).filter(|_| !is_watched_bucket(case))
-}
-
-fn bucket_unlogged(case: &Case<'_>, severity: Severity) -> Option<Severity> {
-    let enabled = at(case.record.request(), &["BucketLoggingStatus", "LoggingEnabled"]);
-    enabled.is_null().then_some(severity)
-}
+static BALANCERS: [Row; 1] = [row(
+    "ModifyLoadBalancerAttributes",
+    &["loadBalancerArn", "loadBalancerName"],
+    ["switch off", "switched off", "access logging of load balancer"],
+    Medium,
+)
+.graded(balancer_unlogged)];
 
 /// Attributes are a list of keys and values, or a tree for classic load balancers.
 fn balancer_unlogged(case: &Case<'_>, severity: Severity) -> Option<Severity> {
@@ -1049,5 +1033,350 @@ fn collection(case: &Case<'_>) -> Option<Catch> {
         "securitylake.amazonaws.com" => judge(case, &LAKE),
         "auditmanager.amazonaws.com" => judge(case, &AUDIT),
         _ => judge(case, &TELEMETRY),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Match;
+    use crate::record::Outcome;
+    use crate::settings::Settings;
+    use crate::testing::{ACCOUNT, caught, caught_with, record};
+    use serde_json::json;
+
+    fn call(service: &str, name: &str, request: &Value) -> Value {
+        record(&format!("{service}.amazonaws.com"), name, json!({"requestParameters": request}))
+    }
+
+    /// Whatever the detections of this file say of a record: one at most.
+    fn found(record: &Value) -> Option<Match> {
+        let mut all: Vec<Match> = ALL.iter().filter_map(|detection| caught(detection, record)).collect();
+        assert!(all.len() < 2, "two findings for one call: {all:?}");
+        all.pop()
+    }
+
+    fn said(service: &str, name: &str, request: &Value) -> Option<(Severity, String)> {
+        let found = found(&call(service, name, request))?;
+        let deed = &found.lead.deed;
+        assert_eq!(found.lead.outcome, Outcome::Success);
+        Some((found.lead.severity, format!("{} {}", deed.past, deed.object)))
+    }
+
+    fn severity(service: &str, name: &str, request: &Value) -> Option<Severity> {
+        said(service, name, request).map(|said| said.0)
+    }
+
+    fn refused(mut record: Value, code: &str) -> Value {
+        record["errorCode"] = json!(code);
+        record
+    }
+
+    #[test]
+    fn what_is_switched_off_is_named() {
+        let recorder = json!({"configurationRecorderName": "default"});
+        let detector = json!({"detectorId": "d1", "enable": false});
+        for (service, name, request, expected, sentence) in [
+            ("config", "StopConfigurationRecorder", recorder, High, "stopped Config recorder default"),
+            ("guardduty", "DeleteDetector", json!({"detectorId": "d1"}), Critical, "deleted GuardDuty detector d1"),
+            ("guardduty", "UpdateDetector", detector, Critical, "weakened GuardDuty detector d1"),
+            (
+                "guardduty",
+                "DisassociateMembers",
+                json!({"detectorId": "d1", "accountIds": ["1", "2", "3", "4", "5"]}),
+                Critical,
+                "cut off GuardDuty members 1, 2, 3 and 2 more",
+            ),
+            ("securityhub", "DisableSecurityHub", Value::Null, Critical, "disabled Security Hub"),
+            ("securityhub", "DisableSecurityHubV2", json!({}), Critical, "disabled Security Hub"),
+            ("access-analyzer", "DeleteAnalyzer", json!({"analyzerName": "a"}), High, "deleted access analyzer a"),
+            ("macie2", "DisableMacie", Value::Null, High, "disabled Macie"),
+            ("inspector2", "Disable", json!({"accountIds": ["1"]}), High, "disabled Inspector for 1"),
+            ("detective", "DeleteGraph", json!({"graphArn": "arn:g"}), High, "deleted Detective graph arn:g"),
+            ("wafv2", "DeleteWebACL", json!({"name": "w", "id": "1"}), High, "deleted web ACL w"),
+            ("waf-regional", "DeleteRule", json!({"ruleId": "r"}), High, "deleted WAF rule r"),
+            ("wafv2", "DisassociateWebACL", json!({"resourceArn": "arn:lb"}), High, "detached the web ACL of arn:lb"),
+            (
+                "route53resolver",
+                "DeleteResolverQueryLogConfig",
+                json!({"resolverQueryLogConfigId": "rqlc-1"}),
+                High,
+                "deleted DNS query logging rqlc-1",
+            ),
+            ("network-firewall", "DeleteFirewall", json!({"firewallName": "f"}), High, "deleted network firewall f"),
+            ("fms", "DeletePolicy", json!({"policyId": "p"}), High, "deleted Firewall Manager policy p"),
+            ("shield", "DeleteSubscription", json!({}), High, "ended Shield Advanced"),
+            ("ec2", "DisableEbsEncryptionByDefault", json!({}), Medium, "switched off EBS encryption by default"),
+            ("ec2", "EnableSerialConsoleAccess", json!({}), High, "switched on access to serial consoles"),
+            ("account", "EnableRegion", json!({"regionName": "af-south-1"}), Medium, "enabled region af-south-1"),
+            (
+                "bedrock",
+                "DeleteModelInvocationLoggingConfiguration",
+                Value::Null,
+                High,
+                "deleted Bedrock invocation logging",
+            ),
+            (
+                "rds",
+                "StopActivityStream",
+                json!({"resourceArn": "arn:db"}),
+                High,
+                "stopped the activity stream of arn:db",
+            ),
+            (
+                "redshift",
+                "DisableLogging",
+                json!({"clusterIdentifier": "c"}),
+                High,
+                "switched off audit logging of cluster c",
+            ),
+            ("backup", "DeleteBackupVault", json!({"backupVaultName": "v"}), Critical, "deleted backup vault v"),
+            (
+                "backup",
+                "DeleteBackupVaultLockConfiguration",
+                json!({"backupVaultName": "v"}),
+                Critical,
+                "unlocked backup vault v",
+            ),
+            ("securitylake", "DeleteDataLake", json!({"regions": ["r"]}), High, "deleted Security Lake in r"),
+            ("oam", "DeleteLink", json!({"identifier": "arn:l"}), Medium, "cut monitoring link arn:l"),
+            ("monitoring", "DeleteAlarms", json!({"alarmNames": ["a", "b"]}), Medium, "deleted alarms a, b"),
+            ("events", "DisableRule", json!({"name": "r"}), Medium, "disabled EventBridge rule r"),
+            ("logs", "DeleteLogGroup", json!({"logGroupName": "/app"}), Medium, "deleted log group /app"),
+        ] {
+            assert_eq!(said(service, name, &request), Some((expected, sentence.to_owned())));
+        }
+    }
+
+    #[test]
+    fn flow_logs_in_each_shape() {
+        let one = json!({"DeleteFlowLogsRequest": {"FlowLogId": {"content": "fl-1", "tag": 1}}});
+        let two = json!({"DeleteFlowLogsRequest": {"FlowLogId": [
+            {"content": "fl-1", "tag": 1}, {"content": "fl-2", "tag": 2}]}});
+        assert_eq!(said("ec2", "DeleteFlowLogs", &one), Some((High, "deleted flow logs fl-1".to_owned())));
+        assert_eq!(said("ec2", "DeleteFlowLogs", &two), Some((High, "deleted flow logs fl-1, fl-2".to_owned())));
+        let legacy = json!({"flowLogIdSet": {"items": [{"flowLogId": "fl-3"}]}});
+        assert_eq!(said("ec2", "DeleteFlowLogs", &legacy), Some((High, "deleted flow logs fl-3".to_owned())));
+        assert_eq!(severity("ec2", "DeleteFlowLogs", &Value::Null), Some(High));
+    }
+
+    #[test]
+    fn an_attempt_is_a_step_lower_and_a_rehearsal_low() {
+        let severity = |record: &Value| found(record).map(|found| found.lead.severity);
+        let detector = call("guardduty", "DeleteDetector", &Value::Null);
+        assert_eq!(severity(&refused(detector.clone(), "AccessDeniedException")), Some(High));
+        assert_eq!(severity(&refused(detector, "BadRequestException")), Some(High));
+        let logs = call("ec2", "DeleteFlowLogs", &json!({}));
+        assert_eq!(severity(&refused(logs.clone(), "Client.UnauthorizedOperation")), Some(Medium));
+        assert_eq!(severity(&refused(logs, "Client.DryRunOperation")), Some(Low));
+        let update = call("guardduty", "UpdateDetector", &Value::Null);
+        assert_eq!(severity(&refused(update, "AccessDenied")), Some(High), "what was asked for is unknown");
+        let routine = call("rds", "ModifyDBInstance", &Value::Null);
+        assert_eq!(severity(&refused(routine, "AccessDenied")), None, "people do this every day");
+    }
+
+    #[test]
+    fn what_weakens_nothing_is_quiet() {
+        for (service, name, request) in [
+            ("guardduty", "UpdateDetector", json!({"detectorId": "d", "enable": true})),
+            ("guardduty", "UpdateDetector", json!({"features": [{"name": "S3_DATA_EVENTS", "status": "ENABLED"}]})),
+            ("guardduty", "CreateFilter", json!({"action": "NOOP"})),
+            ("guardduty", "UpdateOrganizationConfiguration", json!({"autoEnableOrganizationMembers": "ALL"})),
+            ("guardduty", "CreateDetector", json!({"enable": true})),
+            ("securityhub", "BatchUpdateFindings", json!({"workflow": {"status": "RESOLVED"}})),
+            ("securityhub", "BatchUpdateFindingsV2", json!({"statusId": 2})),
+            ("securityhub", "UpdateStandardsControl", json!({"controlStatus": "ENABLED"})),
+            ("securityhub", "BatchImportFindings", json!({})),
+            ("access-analyzer", "UpdateFindings", json!({"status": "ACTIVE"})),
+            ("macie2", "UpdateMacieSession", json!({"status": "ENABLED"})),
+            ("rds", "ModifyDBInstance", json!({"dBInstanceIdentifier": "d", "allocatedStorage": 100})),
+            ("rds", "ModifyActivityStream", json!({"auditPolicyState": "locked"})),
+            (
+                "eks",
+                "UpdateClusterConfig",
+                json!({"name": "c", "logging": {"clusterLogging": [{"types": ["api"], "enabled": true}]}}),
+            ),
+            ("eks", "UpdateClusterConfig", json!({"name": "c", "resourcesVpcConfig": {"endpointPublicAccess": false}})),
+            ("logs", "PutRetentionPolicy", json!({"logGroupName": "/app", "retentionInDays": 365})),
+            ("config", "PutRetentionConfiguration", json!({"retentionPeriodInDays": 2557})),
+            ("backup", "UpdateRegionSettings", json!({"resourceTypeOptInPreference": {"EBS": true}})),
+            (
+                "network-firewall",
+                "UpdateLoggingConfiguration",
+                json!({"firewallName": "f", "loggingConfiguration": {"logDestinationConfigs": [{"logType": "FLOW"}]}}),
+            ),
+            (
+                "elasticloadbalancing",
+                "ModifyLoadBalancerAttributes",
+                json!({"attributes": [{"key": "access_logs.s3.enabled", "value": "true"}]}),
+            ),
+        ] {
+            assert_eq!(said(service, name, &request), None, "{name} {request}");
+        }
+    }
+
+    #[test]
+    fn a_request_is_read_to_tell_weakening_from_routine() {
+        let off = json!({"S3Logs": {"Enable": false}, "Kubernetes": {"AuditLogs": {"Enable": true}}});
+        let types = json!({"exclusionByResourceTypes": {"resourceTypes": ["AWS::IAM::User"]},
+            "recordingStrategy": {"useOnly": "EXCLUSION_BY_RESOURCE_TYPES"}});
+        for (service, name, request, expected) in [
+            (
+                "guardduty",
+                "UpdateDetector",
+                json!({"features": [{"name": "S3_DATA_EVENTS", "status": "DISABLED"}]}),
+                High,
+            ),
+            ("guardduty", "UpdateDetector", json!({"enable": "false"}), Critical),
+            ("guardduty", "UpdateDetector", json!({"dataSources": off}), High),
+            ("guardduty", "UpdateOrganizationConfiguration", json!({"autoEnable": false}), High),
+            ("guardduty", "CreateIPSet", json!({"name": "vpn", "activate": true}), High),
+            ("guardduty", "CreateIPSet", json!({"name": "vpn", "activate": false}), Low),
+            ("guardduty", "CreateTrustedEntitySet", json!({"name": "vpn"}), High),
+            ("guardduty", "CreateFilter", json!({"name": "f", "action": "ARCHIVE"}), Medium),
+            ("securityhub", "BatchUpdateFindings", json!({"workflow": {"status": "SUPPRESSED"}}), Medium),
+            ("securityhub", "BatchUpdateFindingsV2", json!({"statusId": 3}), Medium),
+            (
+                "securityhub",
+                "CreateAutomationRule",
+                json!({"ruleName": "r", "actions": [{"findingFieldsUpdate": {"workflow": {"status": "SUPPRESSED"}}}]}),
+                Medium,
+            ),
+            (
+                "securityhub",
+                "BatchUpdateStandardsControlAssociations",
+                json!({"standardsControlAssociationUpdates": [{"associationStatus": "DISABLED"}]}),
+                Medium,
+            ),
+            (
+                "config",
+                "PutConfigurationRecorder",
+                json!({"configurationRecorder": {"name": "d", "recordingGroup": {"allSupported": true}}}),
+                Informational,
+            ),
+            (
+                "config",
+                "PutConfigurationRecorder",
+                json!({"configurationRecorder": {"name": "d", "recordingGroup": {"allSupported": false}}}),
+                High,
+            ),
+            ("config", "PutConfigurationRecorder", json!({"configurationRecorder": {"recordingGroup": types}}), High),
+            ("config", "PutRetentionConfiguration", json!({"retentionPeriodInDays": 30}), Medium),
+            ("macie2", "UpdateMacieSession", json!({"status": "PAUSED"}), High),
+            ("inspector2", "CreateFilter", json!({"name": "f", "action": "SUPPRESS"}), Medium),
+            (
+                "bedrock",
+                "PutModelInvocationLoggingConfiguration",
+                json!({"loggingConfig": {"s3Config": {"bucketName": "b"}, "textDataDeliveryEnabled": false}}),
+                High,
+            ),
+            (
+                "bedrock",
+                "PutModelInvocationLoggingConfiguration",
+                json!({"loggingConfig": {"s3Config": {"bucketName": "b"}}}),
+                Low,
+            ),
+            (
+                "rds",
+                "ModifyDBInstance",
+                json!({"dBInstanceIdentifier": "d",
+                    "cloudwatchLogsExportConfiguration": {"disableLogTypes": ["audit"]}}),
+                Medium,
+            ),
+            (
+                "eks",
+                "UpdateClusterConfig",
+                json!({"name": "c", "logging": {"clusterLogging": [{"types": ["audit"], "enabled": false}]}}),
+                High,
+            ),
+            (
+                "eks",
+                "UpdateClusterConfig",
+                json!({"name": "c", "logging": {"clusterLogging": {"types": ["scheduler"], "enabled": "false"}}}),
+                Medium,
+            ),
+            ("logs", "DeleteLogGroup", json!({"logGroupName": "CloudTrail/logs"}), High),
+            ("logs", "PutRetentionPolicy", json!({"logGroupName": "vpc-flow-logs", "retentionInDays": 1}), High),
+            ("logs", "PutRetentionPolicy", json!({"logGroupName": "/app", "retentionInDays": 1}), Low),
+            (
+                "network-firewall",
+                "UpdateLoggingConfiguration",
+                json!({"firewallName": "f", "loggingConfiguration": {}}),
+                High,
+            ),
+            (
+                "elasticloadbalancing",
+                "ModifyLoadBalancerAttributes",
+                json!({"loadBalancerArn": "a", "attributes": [{"key": "access_logs.s3.enabled", "value": "false"}]}),
+                Medium,
+            ),
+            ("backup", "UpdateRegionSettings", json!({"resourceTypeOptInPreference": {"EBS": false}}), Medium),
+        ] {
+            assert_eq!(severity(service, name, &request), Some(expected), "{name} {request}");
+        }
+    }
+
+    fn by_service(mut record: Value, service: &str) -> Value {
+        record["userIdentity"]["invokedBy"] = json!(service);
+        record
+    }
+
+    #[test]
+    fn services_that_keep_house_do_not_cry_wolf() {
+        let severity = |record: &Value| found(record).map(|found| found.lead.severity);
+        let rule = call("config", "DeleteConfigRule", &json!({"configRuleName": "securityhub-x"}));
+        assert_eq!(severity(&rule), Some(Medium));
+        assert_eq!(severity(&by_service(rule.clone(), "securityhub.amazonaws.com")), Some(Low));
+        let mut linked = rule;
+        linked["userIdentity"] = json!({"type": "AssumedRole",
+            "arn": "arn:aws:sts::1:assumed-role/AWSServiceRoleForSecurityHub/s",
+            "sessionContext": {"sessionIssuer": {"arn":
+                "arn:aws:iam::1:role/aws-service-role/securityhub.amazonaws.com/AWSServiceRoleForSecurityHub"}}});
+        assert_eq!(severity(&linked), Some(Informational));
+        let alarms = call("monitoring", "DeleteAlarms", &json!({"alarmNames": ["TargetTracking-x"]}));
+        assert_eq!(severity(&by_service(alarms.clone(), "autoscaling.amazonaws.com")), None);
+        assert_eq!(severity(&by_service(alarms.clone(), "cloudformation.amazonaws.com")), Some(Low));
+        assert_eq!(severity(&by_service(alarms, "AWS Internal")), Some(Medium), "a person in the console");
+        let expired = call("backup", "DeleteRecoveryPoint", &json!({"backupVaultName": "v"}));
+        assert_eq!(severity(&expired), Some(Critical));
+        assert_eq!(severity(&by_service(expired, "backup.amazonaws.com")), None);
+        let detector = call("guardduty", "DeleteDetector", &json!({"detectorId": "d"}));
+        let by_template = by_service(detector, "cloudformation.amazonaws.com");
+        assert_eq!(severity(&by_template), Some(Critical), "a template switches nothing off in silence");
+    }
+
+    #[test]
+    fn many_rules_deleted_by_one_actor_are_one_finding() {
+        let delete = |name: &str| found(&call("config", "DeleteConfigRule", &json!({"configRuleName": name})));
+        let [a, b] = ["a", "b"].map(|name| delete(name).expect("caught"));
+        assert_eq!(a.key, b.key);
+        let delete = |id: &str| found(&call("guardduty", "DeleteDetector", &json!({"detectorId": id})));
+        let [a, b] = ["a", "b"].map(|id| delete(id).expect("caught"));
+        assert_ne!(a.key, b.key);
+    }
+
+    #[test]
+    fn this_systems_own_alarms_are_left_to_its_own_detection() {
+        let mut settings = Settings::default();
+        settings.own.account = ACCOUNT.to_owned();
+        settings.own.stack = "qtrail".to_owned();
+        let own = call("monitoring", "DeleteAlarms", &json!({"alarmNames": ["qtrail-Errors"]}));
+        assert!(caught_with(settings.clone(), &ALARMS_WEAKENED, &own).is_none());
+        let other = call("monitoring", "DeleteAlarms", &json!({"alarmNames": ["billing"]}));
+        assert!(caught_with(settings, &ALARMS_WEAKENED, &other).is_some());
+    }
+
+    #[test]
+    fn each_row_is_wanted_and_any_shape_of_request_survived() {
+        for detection in ALL {
+            for want in detection.wants {
+                let Want::Calls(source, names) = want else { panic!("calls alone") };
+                for name in *names {
+                    for request in [Value::Null, json!("x"), json!([1]), json!({"name": [[1]], "logging": 7})] {
+                        let _ = found(&record(source, name, json!({"requestParameters": request})));
+                    }
+                }
+            }
+        }
     }
 }

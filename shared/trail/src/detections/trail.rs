@@ -1,4 +1,5 @@
 //! Someone tried to blind `CloudTrail`: its trails, event data stores, selectors, delegation.
+#![expect(clippy::unnecessary_wraps, reason = "a check is of one form, whether or not it may catch nothing")]
 
 use serde_json::Value;
 
@@ -468,4 +469,282 @@ pub(super) fn named(what: &str, name: &str) -> String {
 
 fn short(arn: &str) -> &str {
     arn.rsplit('/').next().unwrap_or(arn)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Match;
+    use crate::record::Outcome;
+    use crate::settings::Settings;
+    use crate::testing::{caught, caught_with, record};
+    use serde_json::json;
+
+    fn call(name: &str, request: &Value) -> Value {
+        record(CLOUDTRAIL, name, json!({"requestParameters": request}))
+    }
+
+    fn refused(name: &str, error: &str, message: &str) -> Value {
+        record(CLOUDTRAIL, name, json!({"errorCode": error, "errorMessage": message}))
+    }
+
+    fn told(found: &Match) -> (Severity, String) {
+        let deed = &found.lead.deed;
+        let verb = if found.lead.outcome == Outcome::Success { &deed.past } else { &deed.verb };
+        (found.lead.severity, format!("{verb} {}", deed.object))
+    }
+
+    fn said(detection: &'static Detection, record: &Value) -> (Severity, String) {
+        told(&caught(detection, record).expect("caught"))
+    }
+
+    fn known() -> Settings {
+        let mut settings = Settings::default();
+        settings.own.log_buckets = vec!["org-logs".to_owned()];
+        settings.own.keys = vec!["alias/trail".to_owned()];
+        settings
+    }
+
+    #[test]
+    fn an_attempt_counts_as_much_as_a_success() {
+        let done = caught(&TRAIL_STOPPED, &call("StopLogging", &json!({"name": "org-trail"}))).expect("caught");
+        assert_eq!((done.lead.severity, done.lead.outcome), (Severity::Critical, Outcome::Success));
+        let denied = refused(
+            "StopLogging",
+            "AccessDenied",
+            "User: arn:aws:iam::111122223333:user/alice is not authorized to perform: \
+                cloudtrail:StopLogging on resource: arn:aws:cloudtrail:eu-west-1:111122223333:trail/org-trail \
+                with an explicit deny in a service control policy",
+        );
+        let denied = caught(&TRAIL_STOPPED, &denied).expect("caught");
+        assert_eq!((denied.lead.severity, denied.lead.outcome), (Severity::Critical, Outcome::Denied));
+        assert_eq!(denied.resources, ["org-trail"]);
+        assert_eq!(denied.key, done.key, "one thing to look at");
+    }
+
+    #[test]
+    fn any_error_is_as_critical_and_a_trail_without_name_is_said_so() {
+        for error in ["TrailNotFoundException", "InvalidHomeRegionException", "NotOrganizationMasterAccountException"] {
+            let (severity, sentence) = said(&TRAIL_STOPPED, &refused("DeleteTrail", error, "no"));
+            assert_eq!((severity, &*sentence), (Severity::Critical, "delete trail (name not recorded)"));
+        }
+    }
+
+    #[test]
+    fn other_calls_are_none_of_its_business() {
+        assert!(caught(&TRAIL_STOPPED, &record(CLOUDTRAIL, "GetTrailStatus", json!({}))).is_none());
+        assert!(caught(&TRAIL_STOPPED, &record("example.amazonaws.com", "StopLogging", json!({}))).is_none());
+    }
+
+    #[test]
+    fn a_service_that_keeps_house_is_no_attacker() {
+        let mut record = call("DeleteTrail", &json!({"name": "t"}));
+        record["userIdentity"] = json!({"type": "AWSService", "invokedBy": "cloudtrail.amazonaws.com"});
+        assert_eq!(said(&TRAIL_STOPPED, &record).0, Severity::Low);
+        // CloudFormation acts for whoever called it.
+        let mut record = call("DeleteTrail", &json!({"name": "t"}));
+        record["userIdentity"]["invokedBy"] = json!("cloudformation.amazonaws.com");
+        assert_eq!(said(&TRAIL_STOPPED, &record).0, Severity::Critical);
+    }
+
+    #[test]
+    fn what_an_update_takes_away_is_named() {
+        for (request, words) in [
+            (json!({"isMultiRegionTrail": false}), "one region only"),
+            (json!({"IsMultiRegionTrail": "false"}), "one region only"),
+            (json!({"includeGlobalServiceEvents": false}), "no IAM, STS and other global calls"),
+            (json!({"enableLogFileValidation": false, "kmsKeyId": ""}), "no digests, no KMS key"),
+            (json!({"isOrganizationTrail": false}), "no member accounts"),
+            (json!({"cloudWatchLogsLogGroupArn": ""}), "nothing to CloudWatch Logs"),
+            (json!({"snsTopicName": ""}), "no notices to SNS"),
+            (json!({"s3BucketName": "elsewhere"}), "log files go to bucket elsewhere"),
+        ] {
+            let mut request = request;
+            request["name"] = json!("arn:aws:cloudtrail:eu-west-1:111122223333:trail/t");
+            let expected = (Severity::Critical, format!("weakened trail t: {words}"));
+            assert_eq!(said(&TRAIL_WEAKENED, &call("UpdateTrail", &request)), expected);
+        }
+    }
+
+    #[test]
+    fn an_update_that_takes_nothing_away_is_for_review() {
+        let request = json!({"name": "t", "s3BucketName": "org-logs", "kmsKeyId": "alias/trail",
+            "isMultiRegionTrail": true, "enableLogFileValidation": true, "recursiveLogging": false});
+        let found = caught_with(known(), &TRAIL_WEAKENED, &call("UpdateTrail", &request)).expect("caught");
+        assert_eq!(told(&found), (Severity::Medium, "changed trail t".to_owned()));
+        let foreign = json!({"name": "t", "kmsKeyId": "arn:aws:kms:eu-west-1:999988887777:key/k"});
+        let found = caught_with(known(), &TRAIL_WEAKENED, &call("UpdateTrail", &foreign)).expect("caught");
+        assert_eq!(found.lead.severity, Severity::Critical);
+    }
+
+    #[test]
+    fn what_is_not_recorded_is_taken_for_the_worst() {
+        let message = "not authorized to perform: cloudtrail:UpdateTrail on resource: \
+            arn:aws:cloudtrail:eu-west-1:1:trail/t because";
+        for (detection, name) in [
+            (&TRAIL_WEAKENED, "UpdateTrail"),
+            (&SELECTORS_WEAKENED, "PutEventSelectors"),
+            (&EVENT_STORE_WEAKENED, "UpdateEventDataStore"),
+        ] {
+            let found = caught(detection, &refused(name, "AccessDenied", message)).expect("caught");
+            assert_eq!(found.lead.severity, Severity::Critical, "{name}");
+            assert_eq!(found.lead.why.as_deref(), Some(UNSEEN));
+            let omitted = call(name, &json!({"omitted": true, "reason": "requestParameters too large"}));
+            assert_eq!(said(detection, &omitted).0, Severity::Critical, "{name}");
+        }
+    }
+
+    fn selectors(request: &Value) -> (Severity, String) {
+        let mut request = request.clone();
+        request["trailName"] = json!("t");
+        said(&SELECTORS_WEAKENED, &call("PutEventSelectors", &request))
+    }
+
+    #[test]
+    fn selectors_that_leave_management_calls_out_are_critical() {
+        let category = json!({"field": "eventCategory", "equals": ["Management"]});
+        let but_me = json!({"field": "userIdentity.arn", "notEquals": ["arn:aws:iam::1:user/me"]});
+        let data = json!({"fieldSelectors": [{"field": "eventCategory", "equals": ["Data"]},
+            {"field": "resources.type", "equals": ["AWS::S3::Object"]}]});
+        for (request, unrecorded) in [
+            (
+                json!({"eventSelectors": [{"readWriteType": "ReadOnly", "includeManagementEvents": false,
+                    "dataResources": [{"type": "AWS::S3::Object", "values": []}],
+                    "excludeManagementEventSources": []}]}),
+                "all management calls",
+            ),
+            (json!({"eventSelectors": [{"readWriteType": "WriteOnly"}]}), "read-only management calls"),
+            (
+                json!({"eventSelectors": [{"excludeManagementEventSources": ["kms.amazonaws.com"]}]}),
+                "management calls of kms.amazonaws.com",
+            ),
+            (json!({"advancedEventSelectors": [data]}), "all management calls"),
+            (
+                json!({"advancedEventSelectors": [{"fieldSelectors": [category, but_me]}]}),
+                "management calls by arn:aws:iam::1:user/me",
+            ),
+        ] {
+            let expected = format!("weakened the selectors of trail t: unrecorded {unrecorded}");
+            assert_eq!(selectors(&request), (Severity::Critical, expected));
+        }
+    }
+
+    #[test]
+    fn selectors_that_record_all_management_calls_are_no_alarm() {
+        let all = json!({"fieldSelectors": [{"field": "eventCategory", "equals": ["Management"]}]});
+        let data = |more: Value| {
+            let kind = json!({"field": "resources.type", "equals": ["AWS::S3::Object"]});
+            json!({"fieldSelectors": [{"field": "eventCategory", "equals": ["Data"]}, kind, more]})
+        };
+        let one_bucket = data(json!({"field": "resources.ARN", "startsWith": ["arn:aws:s3:::b/"]}));
+        let but_me = data(json!({"field": "userIdentity.arn", "notEquals": ["arn:aws:iam::1:user/me"]}));
+        for (request, severity) in [
+            (json!({"eventSelectors": [{}]}), Severity::Medium),
+            (
+                json!({"eventSelectors": [{"readWriteType": "ReadOnly"}, {"readWriteType": "WriteOnly"}]}),
+                Severity::Medium,
+            ),
+            (json!({"advancedEventSelectors": [all]}), Severity::Medium),
+            (json!({"advancedEventSelectors": [all, data(json!({}))]}), Severity::Low),
+            (json!({"advancedEventSelectors": [all, one_bucket]}), Severity::Medium),
+            (json!({"advancedEventSelectors": [all, but_me]}), Severity::High),
+        ] {
+            let expected = (severity, "changed the selectors of trail t".to_owned());
+            assert_eq!(selectors(&request), expected, "{request}");
+        }
+    }
+
+    #[test]
+    fn event_data_stores_are_guarded_as_trails_are() {
+        let store = "arn:aws:cloudtrail:eu-west-1:1:eventdatastore/s";
+        let with = |more: Value| {
+            let mut request = more;
+            request["eventDataStore"] = json!(store);
+            request
+        };
+        let narrow = json!([{"fieldSelectors": [{"field": "eventCategory", "equals": ["Management"]},
+            {"field": "readOnly", "equals": ["false"]}]}]);
+        let config = json!([{"fieldSelectors": [{"field": "eventCategory", "equals": ["ConfigurationItem"]}]}]);
+        for (name, request, severity, sentence) in [
+            ("DeleteEventDataStore", json!({}), Severity::Critical, "deleted event data store s"),
+            ("StopEventDataStoreIngestion", json!({}), Severity::Critical, "stopped event data store s"),
+            (
+                "UpdateEventDataStore",
+                json!({"terminationProtectionEnabled": false, "retentionPeriod": 7}),
+                Severity::Critical,
+                "weakened event data store s: no termination protection, kept for 7 days",
+            ),
+            (
+                "UpdateEventDataStore",
+                json!({"advancedEventSelectors": narrow}),
+                Severity::Critical,
+                "weakened event data store s: unrecorded read-only management calls",
+            ),
+            (
+                "UpdateEventDataStore",
+                json!({"advancedEventSelectors": config, "retentionPeriod": 2557}),
+                Severity::Medium,
+                "changed event data store s",
+            ),
+            ("DisableFederation", json!({}), Severity::High, "ended federation of event data store s"),
+        ] {
+            let expected = (severity, sentence.to_owned());
+            assert_eq!(said(&EVENT_STORE_WEAKENED, &call(name, &with(request))), expected);
+        }
+        let created = call("CreateEventDataStore", &json!({"name": "s", "advancedEventSelectors": narrow}));
+        assert_eq!(said(&EVENT_STORE_WEAKENED, &created).0, Severity::Low);
+        let channel = call("DeleteChannel", &json!({"channel": "arn:aws:cloudtrail:r:1:channel/c"}));
+        assert_eq!(said(&EVENT_STORE_WEAKENED, &channel), (Severity::High, "deleted CloudTrail channel c".to_owned()));
+    }
+
+    #[test]
+    fn what_is_beside_the_record_is_for_review() {
+        let off = call("PutInsightSelectors", &json!({"trailName": "t", "insightSelectors": []}));
+        assert_eq!(said(&INSIGHTS_CHANGED, &off), (Severity::Medium, "switched off Insights of trail t".to_owned()));
+        let on = json!({"trailName": "t", "insightSelectors": [{"insightType": "ApiCallRateInsight"}]});
+        assert_eq!(said(&INSIGHTS_CHANGED, &call("PutInsightSelectors", &on)).0, Severity::Low);
+        let size = call("PutEventConfiguration", &json!({"trailName": "t", "maxEventSize": "Standard"}));
+        let expected = "changed the event configuration of trail t: record size Standard";
+        assert_eq!(said(&EVENT_CONFIGURATION_CHANGED, &size), (Severity::Medium, expected.to_owned()));
+        let tags =
+            call("RemoveTags", &json!({"resourceId": "arn:aws:cloudtrail:r:1:trail/t", "tagsList": [{"key": "keep"}]}));
+        assert_eq!(said(&TAGS_CHANGED, &tags), (Severity::Low, "untagged CloudTrail resource t (keep)".to_owned()));
+    }
+
+    #[test]
+    fn administration_is_delegated_with_an_alert() {
+        let admin = call("RegisterOrganizationDelegatedAdmin", &json!({"memberAccountId": "999988887777"}));
+        let expected = "registered the delegated CloudTrail administrator 999988887777";
+        assert_eq!(said(&DELEGATION_CHANGED, &admin), (Severity::High, expected.to_owned()));
+        let policy = call("DeleteResourcePolicy", &json!({"resourceArn": "arn:aws:cloudtrail:r:1:channel/c"}));
+        assert_eq!(said(&DELEGATION_CHANGED, &policy), (Severity::High, "deleted the policy of c".to_owned()));
+    }
+
+    #[test]
+    fn a_new_trail_is_news_unless_a_stranger_gets_the_log_files() {
+        let create = |bucket: &str| call("CreateTrail", &json!({"name": "t", "s3BucketName": bucket}));
+        let severity = |settings: Settings, record: &Value| {
+            caught_with(settings, &TRAIL_CREATED, record).expect("caught").lead.severity
+        };
+        assert_eq!(severity(known(), &create("org-logs")), Severity::Informational);
+        assert_eq!(severity(known(), &create("strangers")), Severity::High);
+        assert_eq!(severity(Settings::default(), &create("strangers")), Severity::Informational);
+        assert_eq!(severity(known(), &call("StartLogging", &json!({"name": "t"}))), Severity::Informational);
+    }
+
+    #[test]
+    fn any_shape_of_request_is_survived() {
+        let calls = ALL.iter().flat_map(|detection| detection.wants.iter().map(move |want| (*detection, want)));
+        for (detection, want) in calls {
+            let Want::Calls(source, names) = want else { continue };
+            for name in *names {
+                for request in
+                    [Value::Null, json!("x"), json!([1]), json!({}), json!({"name": [1], "eventSelectors": 1})]
+                {
+                    let found = caught(detection, &record(source, name, json!({"requestParameters": request})));
+                    assert!(found.is_some(), "{name} always says something");
+                }
+            }
+        }
+    }
 }
