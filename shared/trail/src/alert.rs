@@ -134,6 +134,8 @@ impl Entry {
         if reopened {
             self.status = Status::New;
             self.resolution = None;
+            // Whoever closed it was told; that it goes on is news at any level.
+            self.sent = Level::default();
         }
         self.detection_versions.insert(crate::detections::VERSION.to_owned());
         self.owe(settings, now);
@@ -256,6 +258,9 @@ mod tests {
         let change = entry.absorb(&finding(2, None), &Settings::default(), Time(500));
         assert!(change.reopened);
         assert_eq!((entry.status, entry.resolution), (Status::New, None));
+        let mut closed = Entry { status: Status::Closed, ..sent(self::entry()) };
+        assert!(closed.absorb(&finding(2, Some("AccessDenied")), &Settings::default(), Time(500)).reopened);
+        assert_eq!(closed.due, Some(Level::of(&closed.finding)), "and is told again, though it is no worse");
     }
 
     #[test]

@@ -64,7 +64,7 @@ static USER_BRUTE_FORCE: Detection = Detection {
     runbook: &[
         "Did a success follow? Then treat the user as taken over: disable the console password and the access keys",
         "Ask the user, not by chat, whether it was them and from where",
-        "Look what else came from these addresses: qtrail search --ip ADDRESS",
+        "Look what else came from these addresses",
     ],
     ..Detection::BASE
 };
@@ -88,7 +88,7 @@ static ADDRESS_BRUTE_FORCE: Detection = Detection {
     runbook: &[
         "Did a success follow? Then treat that user as taken over: disable the console password and the access keys",
         "Is it an office or a VPN of yours? Name it under [networks] and ask there",
-        "Look what else came from this address: qtrail search --ip ADDRESS",
+        "Look what else came from this address",
     ],
     ..USER_BRUTE_FORCE
 };
@@ -255,7 +255,7 @@ static ROLE_PROBING: Detection = Detection {
     why: "Whoever tries one role after the other does not know what they may do: these are found credentials.",
     runbook: &[
         "Find out what the credentials are for, and whether they were ever used from this address",
-        "Did one of the roles let them in? qtrail search --user ACTOR --action AssumeRole",
+        "Did one of the roles let them in? qtrail findings --actor ACTOR",
         "Not explained: disable the access key, or revoke the role's sessions",
     ],
     ..Detection::BASE
@@ -300,7 +300,7 @@ static FEDERATED_FAILED: Detection = Detection {
     why: "Somebody presents tokens that AWS does not accept: forged, stolen and expired, or a broken trust policy.",
     runbook: &[
         "Read the error: expired tokens and one role point to a broken deployment, several roles to an attack",
-        "Look whether the same address got in: qtrail search --ip ADDRESS --action AssumeRoleWithSAML",
+        "Look whether the same address got in",
         "Ask whoever runs the identity provider whether it issued these tokens",
     ],
     ..ROLE_PROBING
@@ -330,7 +330,7 @@ static REFUSED_CALLS: Detection = Detection {
     why: "Whoever is refused at many different calls tries what the credentials are good for.",
     runbook: &[
         "Find out what the actor is for: a new deployment lacks permissions, an attacker tries everything",
-        "Look what was not refused: qtrail search --user ACTOR",
+        "Look what was not refused: qtrail findings --actor ACTOR",
         "Not explained: disable the access key, or revoke the role's sessions",
     ],
     ..ROLE_PROBING
@@ -555,7 +555,7 @@ static INSTANCE_SIGN_IN: Detection = Detection {
     why: "Machines do not use the console: somebody took this instance's credentials and works with them by hand.",
     runbook: &[
         "Revoke the role's sessions now, then isolate the instance and keep its disks",
-        "Look at everything this session did: qtrail search --user SESSION",
+        "Look at everything this session did: qtrail findings --actor SESSION",
         "Find out how the credentials left: an open proxy, an SSRF, a stolen key, IMDSv1",
     ],
     ..NO_MFA
@@ -588,7 +588,7 @@ static FEDERATION_TOKEN_SIGN_IN: Detection = Detection {
     check: federation_token_sign_in,
     why: "Somebody turned an access key into a console session, which asks for no password and no MFA.",
     runbook: &[
-        "Find the GetFederationToken call and the key behind it: qtrail search --action GetFederationToken",
+        "Find the GetFederationToken call and the key behind it",
         "Ask the key's owner; not them: disable the key and deny the user everything until the session is over",
     ],
     ..NO_MFA

@@ -408,7 +408,7 @@ static LOG_OBJECTS_ATTACKED: Detection = Detection {
     why: "Nobody but CloudTrail writes log files, and nobody deletes them. Somebody is editing the evidence.",
     runbook: &[
         "Restore the versions: aws s3api list-object-versions --bucket BUCKET --prefix KEY",
-        "Check the digests of those hours: qtrail verify",
+        "Check the digests of those hours: aws cloudtrail validate-logs",
         "Disable the actor's credentials, then find out how they came by write access",
     ],
     ..TAMPERING

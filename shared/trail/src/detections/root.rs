@@ -41,7 +41,7 @@ static ROOT_USAGE: Detection = Detection {
     why: "Root can do everything, and no policy of the account limits it. It has no place in daily work.",
     runbook: &[
         "Call whoever keeps root's password and MFA device, not by chat: was it them, and for which task?",
-        "Look at everything from this address, before and after: qtrail search --ip ADDRESS",
+        "Look at everything from this address, before and after",
         "Not them: change root's password and MFA, delete its access keys, call AWS Support",
     ],
     ..Detection::BASE
@@ -59,7 +59,7 @@ static ROOT_ISSUED_SESSION: Detection = Detection {
     why: "Root handed out this session: it may do what root may do, under a name that hides it.",
     runbook: &[
         "Find the GetFederationToken call of root that issued it, and whoever made it",
-        "Look at what the session did: qtrail search --access-key KEY",
+        "Look at what the session did",
         "Not expected: delete root's access key; that alone ends no session, so deny its acts by a policy",
     ],
     check: used_by_issued,
@@ -179,7 +179,7 @@ static ROOT_SIGN_IN_SPRAY: Detection = Detection {
     }),
     why: "One address tries the root users of several accounts: whoever it is has a list of yours.",
     runbook: &[
-        "Look what else came from this address: qtrail search --ip ADDRESS",
+        "Look what else came from this address",
         "Look whether a root sign-in succeeded in any account: qtrail findings --category root_usage",
         "Make sure that every account's root has MFA; better, remove member accounts' root credentials centrally",
     ],
@@ -210,7 +210,7 @@ static ROOT_CREDENTIALS_CHANGED: Detection = Detection {
     why: "Who holds root's password, key, MFA device or email address holds the account and can lock its owner out.",
     runbook: &[
         "Call whoever keeps root's credentials, not by chat: did they ask for this change?",
-        "Look at the actor's other calls in the hour before: qtrail search --user ACTOR",
+        "Look at the actor's other calls in the hour before: qtrail findings --actor ACTOR",
         "Not them: regain root through its mailbox at once, then call AWS Support",
     ],
     ..ROOT_USAGE
@@ -308,7 +308,7 @@ static ROOT_SESSION_REQUESTED: Detection = Detection {
     why: "A session of AssumeRoot unlocks a member account's policies and root credentials.",
     runbook: &[
         "Ask the actor which task this was for, not by chat",
-        "Look at what the session did in the member account: qtrail search --access-key KEY",
+        "Look at what the session did in the member account",
         "Not expected: disable the actor's credentials; the session itself ends after 15 minutes at most",
     ],
     ..ROOT_USAGE

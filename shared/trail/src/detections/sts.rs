@@ -23,7 +23,7 @@ static FEDERATION_TOKEN: Detection = Detection {
     why: "The session acts under a name of the caller's choice, for up to 36 hours, even when the key is deleted.",
     runbook: &[
         "Ask the owner of the key whether a program of theirs does this",
-        "Look at what the session did: qtrail search --access-key KEY",
+        "Look at what the session did",
         "Not expected: deactivate the key, and deny everything to the user: only that ends the session",
     ],
     ..Detection::BASE
@@ -91,8 +91,8 @@ static DELEGATED_TOKEN: Detection = Detection {
     },
     why: "From here on somebody outside acts with rights of whoever accepted the delegation.",
     runbook: &[
-        "Find who accepted it: qtrail search --action AcceptDelegationRequest",
-        "Look at what the credentials did: qtrail search --access-key KEY",
+        "Find who accepted it",
+        "Look at what the credentials did",
         "Not expected: limit whoever accepted it, for the credentials follow that identity",
     ],
     ..FEDERATION_TOKEN
