@@ -164,14 +164,8 @@ fn may_be_watched(record: &Record<'_>, settings: &Settings) -> bool {
     let own = &settings.own;
     let named = |name: &String| record.mentions(name.rsplit(':').next().unwrap_or(name));
     own.log_buckets.iter().any(named)
-        || mentions_stack(record, &own.stack)
+        || (!own.stack.is_empty() && record.mentions(&own.stack))
         || (own.log_buckets.is_empty() && (record.mentions("cloudtrail") || record.mentions("aws-controltower-logs-")))
-}
-
-/// A bucket is named after its stack in small letters.
-fn mentions_stack(record: &Record<'_>, stack: &str) -> bool {
-    let capital = stack.bytes().any(|b| b.is_ascii_uppercase());
-    !stack.is_empty() && (record.mentions(stack) || (capital && record.mentions(&stack.to_ascii_lowercase())))
 }
 
 /// Whether the settings say that a bucket holds log files; they may give its ARN.

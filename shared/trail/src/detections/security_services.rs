@@ -1072,11 +1072,17 @@ mod tests {
         record
     }
 
+    fn all_said(examples: &[(&str, &str, Value, Severity, &str)]) {
+        for (service, name, request, severity, sentence) in examples {
+            assert_eq!(said(service, name, request), Some((*severity, (*sentence).to_owned())));
+        }
+    }
+
     #[test]
     fn what_is_switched_off_is_named() {
         let recorder = json!({"configurationRecorderName": "default"});
         let detector = json!({"detectorId": "d1", "enable": false});
-        for (service, name, request, expected, sentence) in [
+        all_said(&[
             ("config", "StopConfigurationRecorder", recorder, High, "stopped Config recorder default"),
             ("guardduty", "DeleteDetector", json!({"detectorId": "d1"}), Critical, "deleted GuardDuty detector d1"),
             ("guardduty", "UpdateDetector", detector, Critical, "weakened GuardDuty detector d1"),
@@ -1103,6 +1109,12 @@ mod tests {
                 High,
                 "deleted DNS query logging rqlc-1",
             ),
+        ]);
+    }
+
+    #[test]
+    fn protection_defaults_and_logs_that_go_are_named() {
+        all_said(&[
             ("network-firewall", "DeleteFirewall", json!({"firewallName": "f"}), High, "deleted network firewall f"),
             ("fms", "DeletePolicy", json!({"policyId": "p"}), High, "deleted Firewall Manager policy p"),
             ("shield", "DeleteSubscription", json!({}), High, "ended Shield Advanced"),
@@ -1143,9 +1155,7 @@ mod tests {
             ("monitoring", "DeleteAlarms", json!({"alarmNames": ["a", "b"]}), Medium, "deleted alarms a, b"),
             ("events", "DisableRule", json!({"name": "r"}), Medium, "disabled EventBridge rule r"),
             ("logs", "DeleteLogGroup", json!({"logGroupName": "/app"}), Medium, "deleted log group /app"),
-        ] {
-            assert_eq!(said(service, name, &request), Some((expected, sentence.to_owned())));
-        }
+        ]);
     }
 
     #[test]
@@ -1215,12 +1225,16 @@ mod tests {
         }
     }
 
+    fn all_graded(examples: &[(&str, &str, Value, Severity)]) {
+        for (service, name, request, expected) in examples {
+            assert_eq!(severity(service, name, request), Some(*expected), "{name} {request}");
+        }
+    }
+
     #[test]
     fn a_request_is_read_to_tell_weakening_from_routine() {
         let off = json!({"S3Logs": {"Enable": false}, "Kubernetes": {"AuditLogs": {"Enable": true}}});
-        let types = json!({"exclusionByResourceTypes": {"resourceTypes": ["AWS::IAM::User"]},
-            "recordingStrategy": {"useOnly": "EXCLUSION_BY_RESOURCE_TYPES"}});
-        for (service, name, request, expected) in [
+        all_graded(&[
             (
                 "guardduty",
                 "UpdateDetector",
@@ -1260,6 +1274,14 @@ mod tests {
                 json!({"configurationRecorder": {"name": "d", "recordingGroup": {"allSupported": false}}}),
                 High,
             ),
+        ]);
+    }
+
+    #[test]
+    fn a_recorder_that_leaves_things_out_is_told_from_one_that_does_not() {
+        let types = json!({"exclusionByResourceTypes": {"resourceTypes": ["AWS::IAM::User"]},
+            "recordingStrategy": {"useOnly": "EXCLUSION_BY_RESOURCE_TYPES"}});
+        all_graded(&[
             ("config", "PutConfigurationRecorder", json!({"configurationRecorder": {"recordingGroup": types}}), High),
             ("config", "PutRetentionConfiguration", json!({"retentionPeriodInDays": 30}), Medium),
             ("macie2", "UpdateMacieSession", json!({"status": "PAUSED"}), High),
@@ -1276,6 +1298,12 @@ mod tests {
                 json!({"loggingConfig": {"s3Config": {"bucketName": "b"}}}),
                 Low,
             ),
+        ]);
+    }
+
+    #[test]
+    fn logs_are_graded_by_what_they_hold() {
+        all_graded(&[
             (
                 "rds",
                 "ModifyDBInstance",
@@ -1311,9 +1339,7 @@ mod tests {
                 Medium,
             ),
             ("backup", "UpdateRegionSettings", json!({"resourceTypeOptInPreference": {"EBS": false}}), Medium),
-        ] {
-            assert_eq!(severity(service, name, &request), Some(expected), "{name} {request}");
-        }
+        ]);
     }
 
     fn by_service(mut record: Value, service: &str) -> Value {
