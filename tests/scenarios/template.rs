@@ -569,6 +569,7 @@ fn every_function_is_told_all_it_needs() {
         "QTRAIL_DEPLOY_ROLE",
         "QTRAIL_LOG_BUCKETS",
         "QTRAIL_PEOPLE_TOPIC",
+        "QTRAIL_PUBLISHER_TIMEOUT",
         "QTRAIL_SETTINGS",
         "QTRAIL_STACK",
         "QTRAIL_TABLE",
@@ -600,6 +601,16 @@ fn the_environment_names_this_stacks_parts() {
     assert_eq!(environment["QTRAIL_SETTINGS"], json!({"Fn::Sub": "s3://${DataBucket}/${SettingsKey}"}));
     assert_eq!(environment["QTRAIL_TRAIL_KEYS"], json!({"Fn::Sub": "${TrailKmsKeyArn},${Key.Arn}"}));
     assert_eq!(environment["QTRAIL_TABLE"], json!({"Ref": "Table"}));
+}
+
+#[test]
+fn a_publisher_is_given_up_only_after_every_function_has_ended() {
+    let stack = Stack::application(&[]);
+    let given =
+        environment(&stack, "NotifyFunction")["QTRAIL_PUBLISHER_TIMEOUT"].as_str().and_then(|one| one.parse().ok());
+    for function in stack.of_type("AWS::Serverless::Function") {
+        assert!(given > stack.property(function, "/Timeout").as_i64(), "{function} may still be publishing");
+    }
 }
 
 #[test]
