@@ -83,11 +83,15 @@ fn last_file(heard: &[AccountHeard], live: bool) -> Line {
 
 fn accounts(heard: &[AccountHeard], live: bool) -> Line {
     let since = Time(now().0 - SILENT_SECONDS);
+    // Log files that name no account prove nothing about any.
+    let known = || heard.iter().filter(|heard| heard.account != "-");
     let silent: Vec<&str> =
-        heard.iter().filter(|heard| live && heard.last_heard < since).map(|heard| heard.account.as_str()).collect();
+        known().filter(|heard| live && heard.last_heard < since).map(|heard| heard.account.as_str()).collect();
     match silent.as_slice() {
-        [] => Line::ok("accounts", &format!("{} heard", heard.len())),
-        silent => Line::todo("accounts", format!("{} of {} silent: {}", silent.len(), heard.len(), silent.join(", "))),
+        [] => Line::ok("accounts", &format!("{} heard", known().count())),
+        silent => {
+            Line::todo("accounts", format!("{} of {} silent: {}", silent.len(), known().count(), silent.join(", ")))
+        }
     }
 }
 

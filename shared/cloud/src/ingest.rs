@@ -313,7 +313,8 @@ impl Ingest {
     async fn note_file(&self, outcome: &FileOutcome, now: Time) -> Result<(), Error> {
         let Some(record) = outcome.file_record() else { return Ok(()) };
         self.deployment.state.note_file(&record, now).await?;
-        let Some(delivered) = record.delivered.filter(|_| record.account != "-") else { return Ok(()) };
+        let recorded = || record.last_time.as_deref().and_then(Time::parse);
+        let Some(delivered) = record.delivered.or_else(recorded) else { return Ok(()) };
         if self.is_later(&record.account, delivered) {
             self.deployment.state.note_heard(&record.account, delivered).await?;
         }

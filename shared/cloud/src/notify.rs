@@ -160,7 +160,8 @@ impl Notify {
     /// Accounts that were heard once, and not since a day.
     async fn silent(&self, since: Time) -> Result<Vec<String>, Error> {
         let heard = self.deployment.state.accounts_heard().await?;
-        Ok(heard.into_iter().filter(|heard| heard.last_heard < since).map(|heard| heard.account).collect())
+        let silent = heard.into_iter().filter(|heard| heard.account != "-" && heard.last_heard < since);
+        Ok(silent.map(|heard| heard.account).collect())
     }
 }
 

@@ -65,9 +65,9 @@ pub struct DayCounts {
 /// An account that log files came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountHeard {
-    /// The account.
+    /// The account; `-` for log files that do not say.
     pub account: String,
-    /// The delivery time of its newest log file.
+    /// The delivery time of its newest log file, or of the newest record where the name does not say.
     pub last_heard: Time,
 }
 
