@@ -264,7 +264,7 @@ const CRITICAL_LOWERED_SECONDS: i64 = 24 * 3600;
 impl Settings {
     /// Reads `config.toml`. An unknown key or id is an error that suggests what was meant.
     pub fn from_toml(text: &str) -> Result<Self, SettingsError> {
-        let settings: Self = toml::from_str(text).map_err(|error| SettingsError::Toml(explain(&error)))?;
+        let settings: Self = toml::from_str(text).map_err(|error| SettingsError::Toml(explain(&error, text)))?;
         settings.check()?;
         Ok(settings)
     }
@@ -426,15 +426,17 @@ fn wrong(place: String, problem: impl Into<String>) -> SettingsError {
     SettingsError::Value { place, problem: problem.into() }
 }
 
-/// TOML's own message, with what was meant where a key is unknown.
-fn explain(error: &toml::de::Error) -> String {
-    let message = error.to_string();
+/// TOML's own message in one line, with where it is, and with what was meant where a key is unknown.
+fn explain(error: &toml::de::Error, text: &str) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let place = before.map_or(String::new(), |before| format!("line {}: ", before.matches('\n').count() + 1));
+    let message = error.message().trim_end().replace('\n', ", ");
     let names: Vec<&str> = error.message().split('`').skip(1).step_by(2).collect();
     match names.as_slice() {
-        [unknown, known @ ..] if error.message().starts_with("unknown") => {
-            format!("{}{}", message.trim_end(), suggestion(unknown, known))
+        [unknown, known @ ..] if message.starts_with("unknown") => {
+            format!("{place}{message}{}", suggestion(unknown, known))
         }
-        _ => message.trim_end().to_owned(),
+        _ => format!("{place}{message}"),
     }
 }
 
