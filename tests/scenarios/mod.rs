@@ -13,11 +13,11 @@ mod notify;
 mod settings;
 mod template;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
-use trail::alert::{Entry, Level, Status, finding_json, is_immediate};
-use trail::detection::Engine;
+use trail::alert::{Entry, Level, Status, finding_json, finding_line, is_immediate};
+use trail::detection::{Category, Engine, Severity};
 use trail::finding::Finding;
 use trail::ledger::Ledger;
 use trail::log_file::{Inflater, Limits, Report, Subject, evaluate};
@@ -349,7 +349,8 @@ async fn stable_items(stack: &Stack) -> Vec<Value> {
 
 /// Files, records, evaluated, quarantined, other kinds.
 fn numbers(counts: &Value) -> [u64; 5] {
-    ["files", "records", "evaluated", "quarantined", "other_kinds"].map(|name| counts[name].as_u64().unwrap_or_default())
+    ["files", "records", "evaluated", "quarantined", "other_kinds"]
+        .map(|name| counts[name].as_u64().unwrap_or_default())
 }
 
 /// The pure monitor, under the settings that a [`Stack`] has.
@@ -365,7 +366,8 @@ impl Oracle {
     /// Under a `config.toml`.
     fn under(config: &str) -> Self {
         let mut settings = Settings::from_toml(config).expect("good settings");
-        let own = Own { log_buckets: vec![LOGS.into()], account: ACCOUNT.into(), stack: "trail".into(), ..Own::default() };
+        let own =
+            Own { log_buckets: vec![LOGS.into()], account: ACCOUNT.into(), stack: "trail".into(), ..Own::default() };
         settings.own = own;
         Self { engine: Engine::new(settings) }
     }
