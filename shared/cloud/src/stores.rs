@@ -88,7 +88,7 @@ pub fn folder(path: &FilePath) -> Result<Place, Error> {
 impl Place {
     /// A place below this one.
     pub fn join(&self, parts: &[&str]) -> Path {
-        parts.iter().flat_map(|part| part.split('/')).fold(self.prefix.clone(), |path, part| path.join(part))
+        parts.iter().flat_map(|part| part.split('/')).fold(self.prefix.clone(), Path::join)
     }
 
     /// Writes an object whole.
