@@ -6,6 +6,9 @@ use serde_json::Value;
 use crate::record::Record;
 use crate::shape::{at, field, text, truthy};
 
+/// For the name that AWS hides because no such user exists: it may be a password, typed into the wrong field.
+pub(crate) const UNKNOWN_USER: &str = "a user that does not exist";
+
 /// The human, role or service behind a record, as far as the record itself tells.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Actor {
@@ -116,6 +119,7 @@ fn name(record: &Record<'_>, session: &str) -> String {
         }
     };
     let found = candidates.into_iter().find(|text| !text.is_empty());
+    let found = found.map(|name| if name == "HIDDEN_DUE_TO_SECURITY_REASONS" { UNKNOWN_USER } else { name });
     found.or(Some(own("invokedBy")).filter(|s| !s.is_empty())).unwrap_or("unknown").to_owned()
 }
 
@@ -139,8 +143,21 @@ fn last_part(arn: &str) -> &str {
     arn.rsplit(['/', ':']).next().unwrap_or(arn)
 }
 
-/// MFA: the session says, or the sign-in does. Absent is unknown, not no.
+/// MFA: the session says, or the sign-in does. Absent is unknown, not no; and where an identity provider asked for the
+/// second factor, "no" says only that AWS did not.
 fn mfa(record: &Record<'_>, context: &Value) -> Option<bool> {
+    said_of_mfa(record, context).filter(|used| *used || !is_federated(record, context))
+}
+
+fn is_federated(record: &Record<'_>, context: &Value) -> bool {
+    let (role, _) = role_and_session(text(field(record.user_identity(), "arn")));
+    let federation = field(context, "webIdFederationData");
+    role.starts_with("AWSReservedSSO_")
+        || federation.as_object().is_some_and(|members| !members.is_empty())
+        || !text(field(record.additional(), "SamlProviderArn")).is_empty()
+}
+
+fn said_of_mfa(record: &Record<'_>, context: &Value) -> Option<bool> {
     match text(at(context, &["attributes", "mfaAuthenticated"])) {
         "" => match text(field(record.additional(), "MFAUsed")) {
             "" => None,

@@ -316,7 +316,7 @@ impl Finding {
             last_seen,
             event_ids: crossing.elements.iter().map(|element| id_text(element.id)).collect(),
             saturated: false,
-            lead: Lead::of_crossing(crossing, first_seen, outcome),
+            lead: Lead::of_crossing(crossing, Time(crossing.bucket).floor(detection.window), outcome),
             facts: Facts::from_labels(&crossing.labels),
         };
         finding.cap();
@@ -372,7 +372,8 @@ fn finding_id(detection: &Detection, account: &str, key: &str, time: Time) -> St
 }
 
 impl Lead {
-    /// A threshold has no record that speaks for it; who and from where is in the finding's facts.
+    /// A threshold has no record that speaks for it; who and from where is in the finding's facts. `time` is the
+    /// window's, not a record's: an earlier record that comes late must not make another lead of the same crossing.
     fn of_crossing(crossing: &Crossing, time: Time, outcome: Outcome) -> Self {
         Self {
             severity: crossing.severity,

@@ -238,11 +238,19 @@ pub fn openings(rules: &[Rule]) -> Vec<Opening> {
 
 fn opening(traffic: &Traffic, own: &Networks, all: &BTreeMap<&Traffic, Networks>) -> Option<Opening> {
     let mut networks = own.clone();
+    let mut widest = Openness::Narrow;
     if own.openness() < Openness::Open {
         let wider = all.iter().take(COMPARED).filter(|(other, _)| **other != traffic && other.covers(traffic));
-        wider.for_each(|(_, other)| networks.extend(other));
+        for (_, other) in wider {
+            widest = widest.max(other.openness());
+            networks.extend(other);
+        }
     }
     let openness = networks.openness();
+    // What a wider rule opens anyway is told with that rule.
+    if widest == Openness::Open || (own.openness() == Openness::Narrow && widest == openness) {
+        return None;
+    }
     let severity = match openness {
         Openness::Narrow => return None,
         Openness::Broad => traffic.severity().min(Severity::High),

@@ -171,8 +171,8 @@ pub struct Crossing {
 impl Threshold {
     /// How far before a record its window may reach, and how far after it a success still counts, in seconds.
     ///
-    /// What lies within the sum of both, before and after a record, is all that the record can have to do with:
-    /// judged then, whenever a record comes in, findings merge into what judging everything at once gives.
+    /// What lies within the sum of both, before and after a record's bucket, is all that the record can have to do
+    /// with: judged then, whenever a record comes in, findings merge into what judging everything at once gives.
     pub fn reach(&self) -> (i64, i64) {
         let before = self.steps.iter().map(|step| step.seconds).max().unwrap_or(BUCKET_SECONDS);
         (before, self.success.map_or(0, |success| success.within))
@@ -601,8 +601,9 @@ mod tests {
             for one in seen.iter().copied().chain(repeated) {
                 put(&mut arrived, one);
                 let (before, after) = threshold.reach();
-                let border = |time| bucket_of(Time(time));
-                let around = border(one.0 - before - after)..=border(one.0 + before + after);
+                // From the bucket's borders, not the record's time: what a bucket says is said of all its records.
+                let bucket = bucket_of(Time(one.0));
+                let around = bucket - before - after - BUCKET_SECONDS..=bucket + before + after + BUCKET_SECONDS;
                 let near = arrived.range(around).map(|(start, bucket)| (*start, bucket.clone())).collect();
                 merge(&mut found, &threshold, &near);
             }

@@ -282,13 +282,22 @@ fn sentence(finding: &Finding) -> String {
     let object = clean(&deed.object);
     match (deed.past.is_empty(), finding.outcome) {
         // A threshold, or something about a log file: the title or the object says it all.
-        (true, _) if object.is_empty() => format!("{}: {}", who(finding), title(finding).to_lowercase()),
+        (true, outcome) if object.is_empty() => {
+            let after = if outcome == Outcome::Success { ", then a success" } else { "" };
+            format!("{}: {}{after}", who(finding), in_sentence(title(finding)))
+        }
         (true, _) => object,
         (false, Outcome::Success) => format!("{} {} {object}", who(finding), deed.past),
         (false, _) => format!("{} tried to {} {object}", who(finding), deed.verb),
     }
     .trim_end()
     .to_owned()
+}
+
+/// A title within a sentence: `IAM` and `SAML` keep their capitals.
+fn in_sentence(title: &str) -> String {
+    let word = |word: &str| if word.chars().skip(1).any(char::is_uppercase) { word.into() } else { word.to_lowercase() };
+    title.split(' ').map(word).collect::<Vec<String>>().join(" ")
 }
 
 fn title(finding: &Finding) -> &'static str {
@@ -304,7 +313,7 @@ fn did_line(finding: &Finding) -> String {
         (n, true) => format!(", more than {n} times"),
     };
     let what = match (lead.action.is_empty(), lead.deed.object.is_empty()) {
-        (true, true) => format!("{} ({} records)", title(finding), count),
+        (true, true) => format!("{} ({count} {})", title(finding), if count == 1 { "record" } else { "records" }),
         (true, false) => clean(&lead.deed.object),
         (false, true) => named(&finding.facts.actions) + &times,
         (false, false) => {
@@ -436,7 +445,7 @@ fn also_line(finding: &Finding, related: &Related) -> String {
 fn sentence_alone(finding: &Finding) -> String {
     let deed = &finding.lead.deed;
     if deed.past.is_empty() {
-        return title(finding).to_lowercase();
+        return in_sentence(title(finding));
     }
     let verb = if finding.outcome == Outcome::Success { &deed.past } else { &deed.verb };
     format!("{verb} {}", clean(&deed.object))

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use ipnet::Ipv6Net;
 
-use crate::actor::Actor;
+use crate::actor::{Actor, UNKNOWN_USER};
 use crate::detection::{Case, Catch, Category, Deed, Detection, Severity, Want};
 use crate::record::{Outcome, Record};
 use crate::settings::Thresholds;
@@ -42,9 +42,6 @@ const SIGN_INS: &[Want] = &[
     Want::Calls(SSO, &["Authenticate"]),
 ];
 
-/// What AWS writes for a user name that does not exist: it may be a password, typed into the wrong field.
-const UNKNOWN_USER: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";
-
 /// The same user fails to sign in again and again.
 static USER_BRUTE_FORCE: Detection = Detection {
     id: "sign-in-failures-user",
@@ -69,8 +66,9 @@ static USER_BRUTE_FORCE: Detection = Detection {
     ..Detection::BASE
 };
 
+/// Names that do not exist are not one user: they count by address.
 fn by_user(case: &Case<'_>) -> Option<Catch> {
-    let sign_in = SignIn::of(case).filter(|sign_in| !sign_in.root)?;
+    let sign_in = SignIn::of(case).filter(|sign_in| !sign_in.root && !sign_in.user.ends_with(UNKNOWN_USER))?;
     Some(sign_in.tally(&sign_in.user).key(sign_in.user.as_str()))
 }
 
@@ -355,7 +353,11 @@ fn refused(case: &Case<'_>) -> Option<Catch> {
 fn is_noise(case: &Case<'_>) -> bool {
     let Case { record, actor, .. } = case;
     let console = actor.console || actor.invoked_by == SIGN_IN;
-    is_log_delivery(record) || actor.is_service() || actor.is_root() || (console && !record.changes())
+    is_log_delivery(record)
+        || actor.is_service()
+        || super::trail::acts_alone(actor)
+        || actor.is_root()
+        || (console && !record.changes())
 }
 
 /// Log delivery asks for each bucket that it writes to and is refused in most of them.

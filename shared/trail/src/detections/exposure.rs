@@ -86,7 +86,11 @@ fn deep_to<'v>(value: &'v Value, name: &str, levels: u8) -> Option<&'v Value> {
         return Some(found);
     }
     let below = levels.checked_sub(1)?;
-    value.as_object()?.values().find_map(|member| deep_to(member, name, below))
+    match value {
+        Value::Object(members) => members.values().find_map(|member| deep_to(member, name, below)),
+        Value::Array(elements) => elements.iter().find_map(|element| deep_to(element, name, below)),
+        _ => None,
+    }
 }
 
 /// Whether a value says nothing: `""`, `[""]`, null. S3 records its sub-resources so: `"policy": ""`.
@@ -160,10 +164,16 @@ const WHY_SHARED: &str = "Whoever holds that account can now read or use this fr
     are out of reach. An account of ours that the settings do not list looks the same: list it.";
 
 /// What there is to say of an audience that is all ours, where sharing at all is worth a line.
-pub(super) fn inside_catch(thing: &Thing, audience: &Audience) -> Option<Catch> {
+pub(super) fn inside_catch(case: &Case<'_>, thing: &Thing, audience: &Audience) -> Option<Catch> {
     let insiders = Some(&audience.insiders).filter(|insiders| !insiders.is_empty())?;
-    let deed = Deed::new("share", "shared", format!("{} with {} of ours", thing.display(), some_of(insiders.iter())));
-    Some(thing.catch(deed).severity(Severity::Informational))
+    let share = |whom: String| Deed::new("share", "shared", format!("{} with {whom}", thing.display()));
+    let organization = insiders.iter().find(|insider| insider.starts_with("o-"));
+    if let Some(organization) = organization.filter(|_| case.settings.own.organization.is_empty()) {
+        let deed = share(format!("organization {organization}"));
+        let why = "The settings name no organization of ours, so this may be anybody's: name it under [own].";
+        return Some(thing.catch(deed).severity(graded(case, Severity::Medium)).why(why));
+    }
+    Some(thing.catch(share(format!("{} of ours", some_of(insiders.iter())))).severity(Severity::Informational))
 }
 
 /// The content of a change cannot be judged.
@@ -183,7 +193,8 @@ fn anyone_may(everyone: &Everyone) -> String {
     if everyone.actions.is_empty() {
         return String::new();
     }
-    format!(": anyone may {}", some_of(everyone.actions.iter()))
+    let all = everyone.actions.contains("*");
+    format!(": anyone may {}", if all { "do everything".to_owned() } else { some_of(everyone.actions.iter()) })
 }
 
 fn why_public(everyone: &Everyone) -> String {

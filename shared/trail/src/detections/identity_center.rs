@@ -106,9 +106,11 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Change> {
     Some(special.unwrap_or_else(|| routine(case)))
 }
 
-/// Signing in and using what one has is recorded among the changes.
+/// Signing in and using what one has is recorded among the changes, and so is what the access portal reads for whoever
+/// signs in: `ListAccounts`, `GetRoleCredentials`. No change of these services begins with such a verb.
 fn is_use(case: &Case<'_>) -> bool {
-    const USES: [&str; 12] = [
+    const READS: [&str; 4] = ["Get", "List", "Describe", "Search"];
+    const USES: [&str; 10] = [
         "Authenticate",
         "Federate",
         "CreateToken",
@@ -119,10 +121,9 @@ fn is_use(case: &Case<'_>) -> bool {
         "VerifyEmail",
         "IsMemberInGroups",
         "BatchGetSession",
-        "SearchUsers",
-        "SearchGroups",
     ];
-    USES.contains(&case.record.action())
+    let action = case.record.action();
+    USES.contains(&action) || READS.iter().any(|verb| action.starts_with(verb))
 }
 
 fn permissions(case: &Case<'_>) -> Option<Change> {
@@ -297,6 +298,16 @@ mod tests {
 
     fn changed(source: &str, action: &str, request: Value) -> Told {
         told(&call(source, action, request)).expect("told")
+    }
+
+    #[test]
+    fn what_the_access_portal_reads_for_its_users_changes_nothing() {
+        let user = json!({"type": "Unknown", "accountId": "111122223333", "userName": "bob"});
+        for (source, action) in [(SSO, "ListAccounts"), (SSO, "GetRoleCredentials"), (DIRECTORY, "DescribeUsers")] {
+            let read = json!({"userIdentity": user, "readOnly": false, "eventType": "AwsServiceEvent"});
+            assert!(told(&with(call(source, action, json!(null)), read)).is_none(), "{action}");
+        }
+        assert!(told(&call(SSO, "PutPermissionsBoundaryToPermissionSet", json!({}))).is_some());
     }
 
     #[test]

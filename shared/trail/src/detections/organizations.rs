@@ -96,7 +96,7 @@ fn membership(case: &Case<'_>) -> Option<Change> {
         }
         "CloseAccount" => closed(case),
         "RemoveAccountFromOrganization" => {
-            change(Severity::High, deed("remove", format!("account {account} from the organization")))
+            change(Severity::High, deed("remove", format!("{} from the organization", known("account", account))))
         }
         "MoveAccount" => change(Severity::High, deed("move", moved(case))),
         "AccountDepartedOrganization" => departed(case),
@@ -119,16 +119,28 @@ fn departed(case: &Case<'_>) -> Change {
 
 fn moved(case: &Case<'_>) -> String {
     let parameter = |name| case.record.parameter(name);
-    let (from, to) = (parameter("sourceParentId"), parameter("destinationParentId"));
-    format!("account {} from {from} to {to}", parameter("accountId"))
+    let account = known("account", parameter("accountId"));
+    match (parameter("sourceParentId"), parameter("destinationParentId")) {
+        (_, "") => format!("{account} to another place in the organization"),
+        (from, to) => format!("{account} from {from} to {to}"),
+    }
+}
+
+/// `account 999988887777`; a refused call mostly does not say which.
+fn known(kind: &str, name: &str) -> String {
+    let article = if kind.starts_with(['a', 'o']) { "an" } else { "a" };
+    if name.is_empty() { format!("{article} {kind}") } else { format!("{kind} {name}") }
 }
 
 fn policy(case: &Case<'_>) -> Option<Change> {
     let (policy, target) = (case.record.parameter("policyId"), case.record.parameter("targetId"));
+    let named = known("organization policy", policy);
     let deed = match case.record.action() {
-        "DetachPolicy" => deed("detach", format!("organization policy {policy} from {target}")),
-        "DeletePolicy" => deed("delete", format!("organization policy {policy}")),
-        "UpdatePolicy" => deed("rewrite", format!("organization policy {policy}")),
+        "DetachPolicy" if target.is_empty() => deed("detach", named),
+        "DetachPolicy" => deed("detach", format!("{named} from {target}")),
+        "DeletePolicy" => deed("delete", named),
+        "UpdatePolicy" => deed("rewrite", named),
+        "DisablePolicyType" if kind(case).is_empty() => deed("disable", "a whole type of organization policies"),
         "DisablePolicyType" => deed("disable", format!("every {}", kind(case).to_ascii_lowercase().replace('_', " "))),
         _ => return None,
     };
@@ -154,13 +166,12 @@ fn limits_nobody(kind: &str) -> bool {
 
 fn delegation(case: &Case<'_>) -> Option<Change> {
     let (account, service) = (case.record.parameter("accountId"), case.record.parameter("servicePrincipal"));
+    let (whom, what) = (known("account", account), if service.is_empty() { "a service" } else { service });
     let deed = match case.record.action() {
-        "RegisterDelegatedAdministrator" => deed("make", format!("account {account} administrator of {service}")),
-        "DeregisterDelegatedAdministrator" => {
-            deed("dismiss", format!("account {account} as administrator of {service}"))
-        }
-        "EnableAWSServiceAccess" => deed("let", format!("{service} into every account")),
-        "DisableAWSServiceAccess" => deed("shut", format!("{service} out of every account")),
+        "RegisterDelegatedAdministrator" => deed("make", format!("{whom} administrator of {what}")),
+        "DeregisterDelegatedAdministrator" => deed("dismiss", format!("{whom} as administrator of {what}")),
+        "EnableAWSServiceAccess" => deed("let", format!("{what} into every account")),
+        "DisableAWSServiceAccess" => deed("shut", format!("{what} out of every account")),
         "PutResourcePolicy" => deed("put", "the organization's delegation policy"),
         "DeleteResourcePolicy" => deed("delete", "the organization's delegation policy"),
         "InviteOrganizationToTransferResponsibility"

@@ -103,7 +103,7 @@ fn shared(case: &Case<'_>, thing: &Thing, audience: &Audience) -> Option<Catch> 
     if case.record.request_omitted() {
         return Some(hidden(case, thing).severity(graded(case, Severity::High)));
     }
-    audience_catch(case, thing, audience).or_else(|| inside_catch(thing, audience))
+    audience_catch(case, thing, audience).or_else(|| inside_catch(case, thing, audience))
 }
 
 /// The audience of the accounts and groups at any of these names.
@@ -837,10 +837,15 @@ mod tests {
         assert_eq!(said(&IMAGE_SHARED, EC2, name, request(json!({"group": "all"}))), Some(critical("ami-1")));
         assert_eq!(said(&IMAGE_SHARED, EC2, name, request(json!({"userId": STRANGER}))), Some(high("ami-1")));
         let theirs = json!({"organizationArn": "arn:aws:organizations::999988887777:organization/o-theirs"});
+        let unknown = caught(&IMAGE_SHARED, &called(EC2, name, request(theirs.clone()))).expect("caught").lead;
+        assert_eq!((unknown.severity, &*unknown.deed.object), (Severity::Medium, "AMI ami-1 with organization o-theirs"));
         let mut settings = Settings::default();
         settings.own.organization = "o-ours".to_owned();
-        let caught = caught_with(settings, &IMAGE_SHARED, &called(EC2, name, request(theirs))).expect("caught");
+        let caught = caught_with(settings.clone(), &IMAGE_SHARED, &called(EC2, name, request(theirs))).expect("caught");
         assert_eq!(caught.lead.severity, Severity::High);
+        let ours = json!({"organizationArn": "arn:aws:organizations::999988887777:organization/o-ours"});
+        let caught = caught_with(settings, &IMAGE_SHARED, &called(EC2, name, request(ours))).expect("caught");
+        assert_eq!(caught.lead.severity, Severity::Informational);
         assert_eq!(said(&IMAGE_SHARED, EC2, name, json!({"imageId": "ami-1", "description": {"value": "all"}})), None);
     }
 
@@ -1132,7 +1137,7 @@ mod tests {
             "attributeName": "Policy", "attributeValue": policy(&json!("*"), &json!({}))}),
         );
         let Match { lead, resources, .. } = caught(&MESSAGING_OPENED, &record).expect("caught");
-        assert_eq!(lead.deed, Deed::new("make", "made", "topic orders public: anyone may *"));
+        assert_eq!(lead.deed, Deed::new("make", "made", "topic orders public: anyone may do everything"));
         assert_eq!(resources, ["orders"]);
         assert!(lead.why.is_some_and(|why| why.contains("Principal *")));
     }

@@ -909,6 +909,9 @@ mod tests {
         assert_eq!(said(&ACLS_ENABLED, name, rule("ObjectWriter")), Some(Severity::High));
         assert_eq!(said(&ACLS_ENABLED, name, rule("BucketOwnerPreferred")), Some(Severity::High));
         assert_eq!(said(&ACLS_ENABLED, name, rule("BucketOwnerEnforced")), None);
+        let listed = |ownership| json!({"OwnershipControls": {"Rule": [{"ObjectOwnership": ownership}]}});
+        assert_eq!(said(&ACLS_ENABLED, name, listed("ObjectWriter")), Some(Severity::High));
+        assert_eq!(said(&ACLS_ENABLED, name, listed("BucketOwnerEnforced")), None);
         let bucket = json!({"bucketName": "data"});
         assert_eq!(said(&ACLS_ENABLED, "DeleteBucketOwnershipControls", bucket.clone()), Some(Severity::High));
         assert_eq!(said(&ACLS_ENABLED, "CreateBucket", bucket), None);

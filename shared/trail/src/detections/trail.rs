@@ -157,7 +157,7 @@ fn selected(case: &Case<'_>) -> Option<Catch> {
     };
     let gaps = unrecorded(&selectors.unrecorded_management());
     if !gaps.is_empty() {
-        return Some(judged(case, &object, &[format!("unrecorded {}", gaps.join(", "))]).resource(trail));
+        return Some(judged(case, &object, &[format!("leaves out {}", gaps.join(", "))]).resource(trail));
     }
     let (severity, data) = data_events(&selectors);
     let catch = judged(case, &object, &[]).severity(graded(case, severity)).why(data);
@@ -271,7 +271,7 @@ fn store_weaknesses(case: &Case<'_>) -> Vec<String> {
     let retention = number(field(request, "retentionPeriod")).filter(|days| *days < SHORT_RETENTION);
     words.extend(retention.map(|days| format!("kept for {days} days")));
     words.extend(moved_key(case));
-    words.extend(store_gaps(case).into_iter().map(|gap| format!("unrecorded {gap}")));
+    words.extend(store_gaps(case).into_iter().map(|gap| format!("leaves out {gap}")));
     words
 }
 
@@ -624,7 +624,7 @@ mod tests {
                 "management calls by arn:aws:iam::1:user/me",
             ),
         ] {
-            let expected = format!("weakened the selectors of trail t: unrecorded {unrecorded}");
+            let expected = format!("weakened the selectors of trail t: leaves out {unrecorded}");
             assert_eq!(selectors(&request), (Severity::Critical, expected));
         }
     }
@@ -678,7 +678,7 @@ mod tests {
                 "UpdateEventDataStore",
                 json!({"advancedEventSelectors": narrow}),
                 Severity::Critical,
-                "weakened event data store s: unrecorded read-only management calls",
+                "weakened event data store s: leaves out read-only management calls",
             ),
             (
                 "UpdateEventDataStore",

@@ -42,7 +42,13 @@ pub(super) fn is_about_root(case: &Case<'_>) -> bool {
     let named = record.parameter("userName") == "AWS ROOT USER"
         || devices.iter().any(|device| device.ends_with("root-account-mfa-device"))
         || record.arn_in_error().is_some_and(|arn| arn.ends_with(":root"));
-    is_credential && (named || (by_root && record.parameter("userName").is_empty()))
+    is_credential && (named || sets_password_of_root(case) || (by_root && record.parameter("userName").is_empty()))
+}
+
+/// A role has no password of its own: what it sets without naming a user is root's.
+fn sets_password_of_root(case: &Case<'_>) -> bool {
+    let sets = ["CreateLoginProfile", "UpdateLoginProfile"].contains(&case.record.action());
+    sets && case.succeeded() && case.actor.kind == "AssumedRole" && other_owner(case).is_none()
 }
 
 /// Whose credential it is; `None` for the actor's own. A call that names nobody means the caller.

@@ -16,13 +16,24 @@ pub(super) fn judge(case: &Case<'_>) -> Option<Change> {
         "DeleteUserPolicy" | "DeleteGroupPolicy" | "DeleteRolePolicy" => deleted_inline(case),
         "CreatePolicy" | "CreatePolicyVersion" => written(case),
         "DeletePolicy" => removed(case, policy_name(case), deed("delete", format!("policy {}", policy_name(case)))),
-        "SetDefaultPolicyVersion" | "DeletePolicyVersion" => Change::routine(case, Severity::Medium, "policies"),
+        "SetDefaultPolicyVersion" => versioned(case, "make", "the one in force"),
+        "DeletePolicyVersion" => versioned(case, "delete", ""),
         "TagPolicy" | "UntagPolicy" => Change::routine(case, Severity::Low, "policies"),
         "PutUserPermissionsBoundary" | "PutRolePermissionsBoundary" => bounded(case),
         "DeleteUserPermissionsBoundary" | "DeleteRolePermissionsBoundary" => unbounded(case),
         "AddUserToGroup" => joined(case),
         _ => return None,
     })
+}
+
+/// `make version v1 of policy p the one in force`. What the version gives, its own call said.
+fn versioned(case: &Case<'_>, verb: &str, end: &str) -> Change {
+    let (version, policy) = (case.record.parameter("versionId"), policy_name(case));
+    let change = Change::routine(case, Severity::Medium, "policies");
+    if version.is_empty() {
+        return change;
+    }
+    change.told(deed(verb, format!("version {version} of policy {policy} {end}").trim_end()))
 }
 
 /// What somebody who takes a policy with this power, under this name, can do with it.

@@ -49,7 +49,8 @@ fn routine(case: &Case<'_>) -> Option<Change> {
             return None;
         }
         "CreateUser" | "DeleteUser" | "UpdateUser" | "TagUser" | "UntagUser" => (Severity::Medium, "users"),
-        "CreateGroup" | "UpdateGroup" | "DeleteGroup" | "RemoveUserFromGroup" => (Severity::Medium, "groups"),
+        "CreateGroup" | "UpdateGroup" | "DeleteGroup" => (Severity::Medium, "groups"),
+        "RemoveUserFromGroup" => return Some(left_group(case)),
         "AddRoleToInstanceProfile" => return Some(profiled(case)),
         "DeleteRole"
         | "UpdateRole"
@@ -72,6 +73,12 @@ fn routine(case: &Case<'_>) -> Option<Change> {
         _ => (Severity::Medium, "calls not known yet"),
     };
     Some(Change::routine(case, severity, kind))
+}
+
+fn left_group(case: &Case<'_>) -> Change {
+    let (user, group) = (case.record.parameter("userName"), case.record.parameter("groupName"));
+    let change = Change::routine(case, Severity::Medium, "groups");
+    if user.is_empty() { change } else { change.told(deed("remove", format!("user {user} from group {group}"))) }
 }
 
 fn profiled(case: &Case<'_>) -> Change {
@@ -112,5 +119,7 @@ mod tests {
         assert_eq!(grade("SomeCallOfTheFuture"), ("iam-changed", Severity::Medium));
         let created = told(&iam("CreateUser", json!({"userName": "bob"}))).expect("told");
         assert_eq!(created.sentence, "alice created user bob");
+        let removed = told(&iam("RemoveUserFromGroup", json!({"userName": "bob", "groupName": "devs"}))).expect("told");
+        assert_eq!(removed.sentence, "alice removed user bob from group devs");
     }
 }

@@ -143,7 +143,7 @@ fn object(case: &Case<'_>) -> Option<String> {
 fn taken_apart(action: &str) -> (String, String) {
     let words = words(action);
     let (verb, thing) = words.split_first().map_or(("", &[][..]), |(verb, thing)| (verb.as_str(), thing));
-    (verb.to_ascii_lowercase(), thing.join(" ").replace("open ID connect", "OIDC"))
+    (verb.to_ascii_lowercase(), thing.join(" ").replace("open ID connect", "OIDC").replace("id p ", "IdP "))
 }
 
 /// The words of a name in camel case; acronyms stay as they are.
