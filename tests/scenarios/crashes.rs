@@ -6,8 +6,29 @@ use super::*;
 use crate::support::proxy::{Fault, Plan, Requests};
 use crate::support::sns::Failure;
 
-/// Which of a deployment's servers is meddled with.
-type Way = fn(&Stack) -> &Proxy;
+/// Where and when a function is killed.
+#[derive(Clone, Copy)]
+struct Kill {
+    /// At a request to which of a deployment's servers.
+    at: fn(&Stack) -> &Proxy,
+    /// Before or after it is applied.
+    fault: fn(&Function) -> Fault,
+}
+
+impl Kill {
+    fn before(at: fn(&Stack) -> &Proxy) -> Self {
+        Self { at, fault: Fault::kill_before }
+    }
+
+    fn after(at: fn(&Stack) -> &Proxy) -> Self {
+        Self { at, fault: Fault::kill_after }
+    }
+
+    /// At the request with this number.
+    fn plan(self, stack: &Stack, function: &Function, nth: usize) {
+        (self.at)(stack).set_plan(Plan::new().on(Requests::nth(nth), (self.fault)(function)));
+    }
+}
 
 /// What a function is killed in: few requests of every kind.
 fn files() -> Vec<LogFile> {
@@ -27,39 +48,39 @@ fn files() -> Vec<LogFile> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_before_each_request_to_the_table_ingest_loses_nothing() {
-    kill_at_every_request(|stack| &stack.dynamo_proxy, Fault::kill_before).await;
+    kill_at_every_request(Kill::before(|stack| &stack.dynamo_proxy)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_after_each_request_to_the_table_ingest_loses_nothing() {
-    kill_at_every_request(|stack| &stack.dynamo_proxy, Fault::kill_after).await;
+    kill_at_every_request(Kill::after(|stack| &stack.dynamo_proxy)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_before_or_after_each_request_to_sns_ingest_loses_nothing() {
-    kill_at_every_request(|stack| &stack.sns_proxy, Fault::kill_before).await;
-    kill_at_every_request(|stack| &stack.sns_proxy, Fault::kill_after).await;
+    kill_at_every_request(Kill::before(|stack| &stack.sns_proxy)).await;
+    kill_at_every_request(Kill::after(|stack| &stack.sns_proxy)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_before_or_after_each_request_to_s3_ingest_loses_nothing() {
-    kill_at_every_request(|stack| &stack.s3_proxy, Fault::kill_before).await;
-    kill_at_every_request(|stack| &stack.s3_proxy, Fault::kill_after).await;
+    kill_at_every_request(Kill::before(|stack| &stack.s3_proxy)).await;
+    kill_at_every_request(Kill::after(|stack| &stack.s3_proxy)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_any_request_notify_still_tells_everything() {
-    let ways: [(Way, fn(&Function) -> Fault); 4] = [
-        (|stack| &stack.dynamo_proxy, Fault::kill_before),
-        (|stack| &stack.dynamo_proxy, Fault::kill_after),
-        (|stack| &stack.sns_proxy, Fault::kill_before),
-        (|stack| &stack.sns_proxy, Fault::kill_after),
+    let ways = [
+        Kill::before(|stack| &stack.dynamo_proxy),
+        Kill::after(|stack| &stack.dynamo_proxy),
+        Kill::before(|stack| &stack.sns_proxy),
+        Kill::after(|stack| &stack.sns_proxy),
     ];
-    for (way, fault) in ways {
+    for kill in ways {
         for nth in 1.. {
             let stack = owing().await;
             let notify = stack.notify().await;
-            way(&stack).set_plan(Plan::new().on(Requests::nth(nth), fault(&notify)));
+            kill.plan(&stack, &notify, nth);
             let survived = notify.invoke(&json!({"do": "due"})).await.is_ok();
             assert_is_oracles(&stack, &files()).await;
             assert_all_told(&stack).await;
@@ -82,12 +103,12 @@ async fn owing() -> Stack {
 }
 
 /// Kills `ingest` at its first request, at its second … until a run has fewer, delivering again each time.
-async fn kill_at_every_request(way: Way, fault: fn(&Function) -> Fault) {
+async fn kill_at_every_request(kill: Kill) {
     for nth in 1.. {
         let stack = Stack::start().await;
         stack.deliver(&files()).await;
         let ingest = stack.ingest().await;
-        way(&stack).set_plan(Plan::new().on(Requests::nth(nth), fault(&ingest)));
+        kill.plan(&stack, &ingest, nth);
         let survived = ingest.invoke(&batch(&files())).await.is_ok();
         deliver_until_done(&ingest, &batch(&files())).await;
         assert_is_oracles(&stack, &files()).await;
@@ -117,6 +138,24 @@ async fn throttling_and_internal_errors_are_tried_again_within_the_invocation() 
         proxy.set_plan(Plan::new());
     }
     stack.sns_proxy.set_plan(Plan::new());
+    assert_is_oracles(&stack, &files).await;
+    assert_all_told(&stack).await;
+}
+
+#[tokio::test]
+async fn writes_that_meet_a_transaction_are_tried_again() {
+    let (stack, files) = (Stack::start().await, day());
+    stack.deliver(&files).await;
+    let findings = Oracle::new().findings(&files).len();
+    // The first write keeps the settings, which no transaction touches; findings come next.
+    let puts = (2..2 + findings)
+        .fold(Plan::new(), |plan, nth| plan.on(Requests::nth(nth).operation("PutItem"), Fault::Conflict));
+    stack.dynamo_proxy.set_plan(puts.on(Requests::seeded(4, 50).operation("TransactWriteItems"), Fault::Conflict));
+    let answer = stack.ingest().await.invoke(&batch(&files)).await.expect("an answer");
+    assert!(failures(&answer).is_empty(), "{answer}");
+    let met = |name: &str| stack.dynamo_proxy.seen().iter().any(|seen| seen.faulted && seen.operation == name);
+    assert!(met("PutItem") && met("TransactWriteItems"), "the plan never hit");
+    assert!(stack.dynamo.index("due").await.is_empty(), "what was told is cleared");
     assert_is_oracles(&stack, &files).await;
     assert_all_told(&stack).await;
 }

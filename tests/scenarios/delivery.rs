@@ -101,7 +101,7 @@ fn sign_ins() -> Vec<LogFile> {
     let attempt = |number: usize| {
         let (user, address) = (number * 7 % 5, number % 2 + 1);
         let seconds = i64::try_from(number * 89 % 2400).expect("small");
-        let succeeded = number % 11 == 0;
+        let succeeded = number.is_multiple_of(11);
         let more = json!({
             "eventTime": after(seconds), "eventType": "AwsConsoleSignIn",
             "sourceIPAddress": format!("198.51.100.{address}"),

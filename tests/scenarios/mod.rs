@@ -7,6 +7,7 @@ mod bad_input;
 mod command;
 mod crashes;
 mod delivery;
+mod demo;
 mod ingest;
 mod layers;
 mod notify;

@@ -187,6 +187,8 @@ pub(crate) enum Fault {
     InternalError,
     /// A throttling as the service writes it; nothing is applied.
     Throttle,
+    /// `DynamoDB` cancels the transaction since another one is at the same item; nothing is applied.
+    Conflict,
     /// The request waits, then goes on.
     Delay(Duration),
     /// A hook runs before the server hears of the request.
@@ -249,6 +251,7 @@ impl fmt::Debug for Fault {
             Self::DropAfter => "DropAfter",
             Self::InternalError => "InternalError",
             Self::Throttle => "Throttle",
+            Self::Conflict => "Conflict",
             Self::Delay(_) => "Delay",
             Self::Before(_) => "Before",
             Self::After(_) => "After",
@@ -297,6 +300,7 @@ impl State {
             Some(Fault::DropAfter) => self.forward(request).await.and(None),
             Some(Fault::InternalError) => Some(Service::of(&request).internal_error()),
             Some(Fault::Throttle) => Some(Service::of(&request).throttling()),
+            Some(Fault::Conflict) => Some(conflict(&request)),
             Some(Fault::Delay(time)) => {
                 sleep(time).await;
                 self.forward(request).await
@@ -382,6 +386,21 @@ impl Service {
 fn dynamodb_error(code: &str, message: &str, status: StatusCode) -> Answer {
     let body = serde_json::json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": message });
     http::answer(status, "application/x-amz-json-1.0", body.to_string())
+}
+
+/// A conflict of transactions: one that is cancelled, or a write that meets one.
+fn conflict(request: &Request<Bytes>) -> Answer {
+    let reason = serde_json::json!({ "Code": "TransactionConflict", "Message": "Transaction is ongoing for the item" });
+    let (code, reasons) = match operation(request).as_str() {
+        "TransactWriteItems" => ("TransactionCanceledException", vec![serde_json::json!({ "Code": "None" }), reason]),
+        _ => ("TransactionConflictException", Vec::new()),
+    };
+    let body = serde_json::json!({
+        "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"),
+        "message": "Transaction cancelled, please refer cancellation reasons for specific reasons",
+        "CancellationReasons": reasons,
+    });
+    http::answer(StatusCode::BAD_REQUEST, "application/x-amz-json-1.0", body.to_string())
 }
 
 /// An error as S3 writes it.
