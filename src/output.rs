@@ -4,7 +4,9 @@ use std::io::{self, IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressStyle};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 use trail::detection::Severity;
 
 /// Stdout, with colours only where somebody sees them (`NO_COLOR`, pipes).
@@ -65,9 +67,9 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 /// The log on stderr: warnings, or more when asked for.
 pub(crate) fn log_to_stderr(verbose: bool) {
-    let level = if verbose { "info" } else { "error" };
-    let filter = EnvFilter::try_from_env("QTRAIL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false).without_time().init();
+    let level = if verbose { LevelFilter::INFO } else { LevelFilter::ERROR };
+    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(false).without_time();
+    tracing_subscriber::registry().with(lines).with(level).init();
 }
 
 /// A bar for long work; nothing where stderr is no terminal.

@@ -5,12 +5,17 @@ use std::future::Future;
 use futures::FutureExt;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Logs as one line of JSON each, on stdout as Lambda collects them.
 pub fn log_as_json() {
-    let filter = EnvFilter::try_from_env("QTRAIL_LOG").unwrap_or_else(|_| EnvFilter::new("info,aws_config=warn"));
-    tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).with_target(false).init();
+    let own = std::env::var("QTRAIL_LOG").ok().and_then(|filter| filter.parse::<Targets>().ok());
+    let filter = own
+        .unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO).with_target("aws_config", LevelFilter::WARN));
+    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_target(false);
+    tracing_subscriber::registry().with(lines).with(filter).init();
     // A panic's message may quote a record; where it happened is enough.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);

@@ -286,7 +286,8 @@ impl Ingest {
             match committed {
                 Ok(committed) => {
                     gathered.totals.findings += u64::from(committed.change.changed);
-                    entries.push(committed.entry);
+                    // What others owe they publish themselves, or `notify` does.
+                    entries.extend(Some(committed.entry).filter(|_| committed.change.owed));
                 }
                 Err(error) => gathered.fail_origin(&origin, &error),
             }

@@ -82,6 +82,8 @@ impl State {
             }
             match self.put_if(item, version).await? {
                 None => return Ok(Committed { entry, change }),
+                // The answer to the first try was lost: this is what it wrote.
+                Some(winner) if decode::<Entry>(&winner)? == entry => return Ok(Committed { entry, change }),
                 Some(winner) => stored = Some(winner),
             }
         }
@@ -208,7 +210,11 @@ async fn pause(attempt: usize) {
 /// The entry after the merge, and whether that differs from what is stored.
 fn merged(read: Option<&Entry>, finding: &Finding, settings: &Settings, now: Time) -> (Entry, Change) {
     match read {
-        None => (Entry::new(finding, settings, now), Change { changed: true, reopened: false }),
+        None => {
+            let entry = Entry::new(finding, settings, now);
+            let change = Change { changed: true, reopened: false, owed: entry.due.is_some() };
+            (entry, change)
+        }
         Some(entry) => {
             let mut entry = entry.clone();
             let change = entry.absorb(finding, settings, now);
