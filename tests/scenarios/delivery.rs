@@ -54,6 +54,27 @@ async fn six_functions_at_once_find_what_one_would() {
 }
 
 #[tokio::test]
+async fn six_functions_that_add_to_one_finding_tell_of_it_once() {
+    let stack = Stack::start().await;
+    let file = |number: usize| LogFile::of(&format!("stop-{number}"), &[refused_stop(number, "org-trail")]);
+    let files: Vec<LogFile> = (0..6).map(file).collect();
+    stack.deliver(&files).await;
+    let mut functions = Vec::new();
+    for _ in &files {
+        let function = stack.ingest().await;
+        function.initialized().await.expect("it starts");
+        functions.push(function);
+    }
+    let deliveries = files.iter().zip(&functions).map(|(file, function)| async move {
+        deliver_until_done(function, &batch([file])).await;
+    });
+    futures::future::join_all(deliveries).await;
+    assert_is_oracles(&stack, &files).await;
+    assert_eq!(stack.told().len(), 1);
+    assert_all_told(&stack).await;
+}
+
+#[tokio::test]
 async fn a_record_in_two_files_counts_once() {
     let stop = refused_stop(1, "org-trail");
     let files = [LogFile::of("one", &[stop.clone(), ordinary(2)]), LogFile::of("two", &[ordinary(2), stop])];

@@ -104,6 +104,8 @@ pub struct Change {
     pub changed: bool,
     /// It was closed and is open again.
     pub reopened: bool,
+    /// An alert is owed since this merge: whoever writes it publishes, and nobody else.
+    pub owed: bool,
 }
 
 impl Entry {
@@ -138,21 +140,22 @@ impl Entry {
             self.sent = Level::default();
         }
         self.detection_versions.insert(crate::detections::VERSION.to_owned());
-        self.owe(settings, now);
+        let owed = self.owe(settings, now);
         self.v += 1;
-        Change { changed: true, reopened }
+        Change { changed: true, reopened, owed }
     }
 
-    /// A level above what was sent and what is owed is owed.
-    fn owe(&mut self, settings: &Settings, now: Time) {
+    /// A level above what was sent and what is owed is owed. Yields whether it is one.
+    fn owe(&mut self, settings: &Settings, now: Time) -> bool {
         let level = Level::of(&self.finding);
-        if is_immediate(&self.finding, settings)
+        let owed = is_immediate(&self.finding, settings)
             && settings.alerts == Alerts::Send
-            && level > self.sent.max(self.due.unwrap_or_default())
-        {
+            && level > self.sent.max(self.due.unwrap_or_default());
+        if owed {
             self.due = Some(level);
             self.due_since = Some(now);
         }
+        owed
     }
 }
 
