@@ -14,7 +14,7 @@ use names::Names;
 use people::{Principal, Style};
 
 #[path = "corpus/kinds.rs"]
-pub mod kinds;
+pub(crate) mod kinds;
 #[path = "corpus/names.rs"]
 mod names;
 #[path = "corpus/people.rs"]
@@ -22,27 +22,27 @@ mod people;
 
 /// What corpus to make.
 #[derive(Debug, Clone)]
-pub struct Corpus {
+pub(crate) struct Corpus {
     /// How many records, copies included.
-    pub records: usize,
+    pub(crate) records: usize,
     /// What everything is derived from.
-    pub seed: u64,
+    pub(crate) seed: u64,
     /// How many records a file, on average.
-    pub per_file: usize,
+    pub(crate) per_file: usize,
     /// How many records in a hundred are copies of one in an earlier file.
-    pub duplicates: u64,
+    pub(crate) duplicates: u64,
     /// How many records in a thousand somebody has to look at.
-    pub incidents: u64,
+    pub(crate) incidents: u64,
     /// The accounts, the busiest first.
-    pub accounts: &'static [&'static str],
+    pub(crate) accounts: &'static [&'static str],
     /// The regions, the busiest first.
-    pub regions: &'static [&'static str],
+    pub(crate) regions: &'static [&'static str],
     /// The organization, where it is an organization trail.
-    pub organization: Option<&'static str>,
+    pub(crate) organization: Option<&'static str>,
     /// When the first file is delivered, in seconds since 1970.
-    pub start: i64,
+    pub(crate) start: i64,
     /// How many seconds lie between two deliveries.
-    pub pace: i64,
+    pub(crate) pace: i64,
 }
 
 impl Default for Corpus {
@@ -64,39 +64,39 @@ impl Default for Corpus {
 
 /// One log file as delivered.
 #[derive(Debug, Clone)]
-pub struct LogFile {
+pub(crate) struct LogFile {
     /// The object's key.
-    pub key: String,
+    pub(crate) key: String,
     /// The object.
-    pub gzip: Vec<u8>,
+    pub(crate) gzip: Vec<u8>,
     /// How many records it holds.
-    pub records: usize,
+    pub(crate) records: usize,
     /// Bytes of JSON.
-    pub json_bytes: usize,
+    pub(crate) json_bytes: usize,
 }
 
 /// What one log file is made from.
 #[derive(Debug, Clone)]
-pub struct Delivery {
+pub(crate) struct Delivery {
     /// The account.
-    pub account: &'static str,
+    pub(crate) account: &'static str,
     /// The region.
-    pub region: &'static str,
+    pub(crate) region: &'static str,
     /// When it is delivered, in seconds since 1970.
-    pub time: i64,
+    pub(crate) time: i64,
     /// The records, each a JSON object.
-    pub records: Vec<String>,
+    pub(crate) records: Vec<String>,
 }
 
 impl Corpus {
     /// The log files, in the order of delivery.
-    pub fn files(&self) -> impl Iterator<Item = LogFile> {
+    pub(crate) fn files(&self) -> impl Iterator<Item = LogFile> {
         let organization = self.organization;
         self.deliveries().map(move |delivery| delivery.pack(organization))
     }
 
     /// The same, not yet packed.
-    pub fn deliveries(&self) -> impl Iterator<Item = Delivery> {
+    pub(crate) fn deliveries(&self) -> impl Iterator<Item = Delivery> {
         let mut author = Author::new(self.clone());
         std::iter::from_fn(move || author.next_delivery())
     }
@@ -104,7 +104,7 @@ impl Corpus {
 
 impl Delivery {
     /// The log file: compact JSON in one gzip member, under the key that AWS would give it.
-    pub fn pack(&self, organization: Option<&str>) -> LogFile {
+    pub(crate) fn pack(&self, organization: Option<&str>) -> LogFile {
         let json = format!(r#"{{"Records":[{}]}}"#, self.records.join(","));
         let mut encoder = GzEncoder::new(Vec::with_capacity(json.len() / 5), Compression::new(6));
         let packed = encoder.write_all(json.as_bytes()).and_then(|()| encoder.finish());

@@ -113,9 +113,9 @@ fn libdeflate(files: &[LogFile]) {
 fn inflate(files: &[LogFile]) {
     let mut inflater = Inflater::new(Limits::default());
     for file in files {
-        let inflated = inflater.inflate(&file.gzip);
-        assert_eq!((&inflated.problem, inflated.bytes.len()), (&None, file.json_bytes));
-        inflater.recycle(inflated.bytes);
+        let text = inflater.inflate(&file.gzip);
+        assert_eq!((&text.problem, text.bytes.len()), (&None, file.json_bytes));
+        inflater.recycle(text.bytes);
     }
 }
 
@@ -125,11 +125,11 @@ fn evaluate(engine: &Engine, files: &[LogFile], records: usize) -> usize {
     let mut inflater = Inflater::new(limits);
     let (mut evaluated, mut matches) = (0, 0);
     for file in files {
-        let inflated = inflater.inflate(&file.gzip);
-        let report = log_file::evaluate(engine, &inflated, &file.key, limits, &mut |_| {});
+        let text = inflater.inflate(&file.gzip);
+        let report = log_file::evaluate(engine, &text, &file.key, limits, &mut |_| {});
         evaluated += report.evaluated;
         matches += report.matches.len();
-        inflater.recycle(inflated.bytes);
+        inflater.recycle(text.bytes);
     }
     assert_eq!(evaluated, records);
     matches

@@ -99,7 +99,7 @@ pub(crate) struct StateArgs {
     /// The folder that `qtrail ingest` filled
     #[arg(long, value_name = "DIR", default_value = "./qtrail-data", global = true)]
     pub(crate) data: PathBuf,
-    /// The table of a deployment instead (the stack's output TableName)
+    /// The table of a deployment instead (the stack's output `TableName`)
     #[arg(long, value_name = "NAME", env = "QTRAIL_TABLE", global = true)]
     pub(crate) table: Option<String>,
     /// The deployment's config.toml: names of accounts

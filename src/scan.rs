@@ -156,15 +156,15 @@ fn work((engine, files, hashes): (&Engine, &[Source], &Hashes), next: &AtomicUsi
 
 fn read((engine, hashes): (&Engine, &Hashes), inflater: &mut Inflater, file: &Source) -> Read {
     let name = file.name();
-    let bytes = match file {
+    let opened = match file {
         Source::Path(path) => std::fs::read(path).map(std::borrow::Cow::Owned),
         Source::Bytes(_, bytes) => Ok(std::borrow::Cow::Borrowed(*bytes)),
     };
-    let bytes = match bytes {
-        Ok(bytes) => bytes,
+    let delivered = match opened {
+        Ok(delivered) => delivered,
         Err(error) => return Read { name, report: Err(error), trailing: 0, identities: Vec::new() },
     };
-    let inflated = inflater.inflate(&bytes);
+    let inflated = inflater.inflate(&delivered);
     let account = ObjectKey::parse(&name).account.map(str::to_owned);
     let mut identities = Vec::new();
     let mut each = |record: &Record<'_>| identities.push(fingerprint(hashes, record, account.as_deref()));
@@ -254,7 +254,7 @@ impl Gathered {
         self.scanned.issued = self.ledger.issued;
         // Workers end in any order; what is printed is always the same.
         self.scanned.problems.sort();
-        self.scanned.matches.sort_by(|a, b| (a.1, a.2.to_string()).cmp(&(b.1, b.2.to_string())));
+        self.scanned.matches.sort_by_cached_key(|(_, time, found)| (*time, found.to_string()));
         self.scanned.seconds = seconds;
         self.scanned
     }

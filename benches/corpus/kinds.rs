@@ -5,34 +5,34 @@
 
 /// One kind of record.
 #[derive(Debug, Clone, Copy)]
-pub struct Kind {
+pub(crate) struct Kind {
     /// How often, relative to its neighbours in the table.
-    pub weight: u32,
+    pub(crate) weight: u32,
     /// The first label of `eventSource`.
-    pub service: &'static str,
+    pub(crate) service: &'static str,
     /// `eventName`.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// Who calls.
-    pub by: By,
+    pub(crate) by: By,
     /// `readOnly`.
-    pub read_only: bool,
+    pub(crate) read_only: bool,
     /// `requestParameters`.
-    pub request: &'static str,
+    pub(crate) request: &'static str,
     /// `responseElements`.
-    pub response: &'static str,
+    pub(crate) response: &'static str,
     /// Members between the response and `requestID`, each with a comma behind it.
-    pub middle: &'static str,
+    pub(crate) middle: &'static str,
     /// Members between `readOnly` and `eventType`, each with a comma behind it.
-    pub resources: &'static str,
+    pub(crate) resources: &'static str,
     /// `eventType`, and what follows from it.
-    pub form: Form,
+    pub(crate) form: Form,
     /// The error, before the request, with a comma behind it.
-    pub error: &'static str,
+    pub(crate) error: &'static str,
 }
 
 /// Who calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum By {
+pub(crate) enum By {
     /// A person or a workload.
     Anyone,
     /// A person.
@@ -47,7 +47,7 @@ pub enum By {
 
 /// The form of the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub(crate) enum Form {
     Management,
     Data,
     SignIn,
@@ -136,7 +136,7 @@ const TASK_DEFINITION: &str = r#"{"family":"$function","taskRoleArn":"arn:aws:ia
 const AUTHORIZE: &str = r#"{"groupId":"$group","ipPermissions":{"items":[{"ipProtocol":"tcp","fromPort":5432,"toPort":5432,"groups":{},"ipRanges":{"items":[{"cidrIp":"10.20.0.0/16","description":"orders \"live\" to ledger"}]},"ipv6Ranges":{},"prefixListIds":{}}]}}"#;
 
 /// What goes on all day. Nothing in it is worth an alert.
-pub const ORDINARY: &[Kind] = &[
+pub(crate) const ORDINARY: &[Kind] = &[
     // Data events and keys: the bulk of a real trail.
     object_read(90, "GetObject", r#"{"bucketName":"$bucket","Host":"$bucket.s3.$region.amazonaws.com","key":"$object"}"#),
     object_read(45, "HeadObject", r#"{"bucketName":"$bucket","Host":"$bucket.s3.$region.amazonaws.com","key":"$object"}"#),
@@ -261,7 +261,7 @@ pub const ORDINARY: &[Kind] = &[
 ];
 
 /// What somebody has to look at: attacks, and changes that an attacker would make as well.
-pub const INCIDENTS: &[Kind] = &[
+pub(crate) const INCIDENTS: &[Kind] = &[
     write(8, "signin", "ConsoleLogin", "null").answers(r#"{"ConsoleLogin":"Failure"}"#).middle(SIGN_IN).form(Form::SignIn).by(By::Person).fails(r#""errorMessage":"Failed authentication","#),
     iam(3, "CreateUser", r#"{"userName":"svc-$short"}"#).answers(r#"{"user":{"path":"/","userName":"svc-$short","userId":"AIDA$hex","arn":"arn:aws:iam::$account:user/svc-$short","createDate":"$expiry"}}"#),
     iam(3, "CreateAccessKey", r#"{"userName":"svc-$short"}"#).answers(r#"{"accessKey":{"userName":"svc-$short","accessKeyId":"AKIA$hex","status":"Active","createDate":"$expiry"}}"#),

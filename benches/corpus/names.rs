@@ -134,7 +134,7 @@ impl Names<'_> {
     fn thing(&self, kind: &str, of: u64) -> u64 {
         let kind = kind.bytes().fold(0_u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(u64::from(byte)));
         let account = self.account.parse().unwrap_or(0_u64);
-        mix(mix(self.salt ^ kind) % of ^ kind.wrapping_mul(account))
+        mix((mix(self.salt ^ kind) % of) ^ kind.wrapping_mul(account))
     }
 
     fn one_of(&self, list: &[&'static str]) -> &'static str {

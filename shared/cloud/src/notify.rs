@@ -223,10 +223,10 @@ impl Summary<'_> {
     fn text(&self, open: &[&Finding], review: &[&Entry]) -> String {
         let DayCounts { files, records, quarantined, .. } = self.counts;
         let mut text = format!("{records} records in {files} files, {quarantined} quarantined; ");
-        text.push_str(&match self.silent.as_slice() {
-            [] => "every account was heard.\n".to_owned(),
-            silent => format!("not heard for a day: {}.\n", silent.join(", ")),
-        });
+        let _ = match self.silent.as_slice() {
+            [] => writeln!(text, "every account was heard."),
+            silent => writeln!(text, "not heard for a day: {}.", silent.join(", ")),
+        };
         section(&mut text, "OPEN", open.iter().copied(), self.settings);
         let _ = writeln!(
             text,

@@ -159,13 +159,12 @@ impl CredentialProvider for Credentials {
 
     async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
         let mut cached = self.cached.lock().await;
-        let found = match cached.as_ref().filter(|known| is_fresh(known)) {
-            Some(known) => known.clone(),
-            None => {
-                let asked = self.provider.provide_credentials().await;
-                let asked = asked.map_err(|e| object_store::Error::Generic { store: "S3", source: Box::new(e) })?;
-                cached.insert(asked).clone()
-            }
+        let found = if let Some(known) = cached.as_ref().filter(|known| is_fresh(known)) {
+            known.clone()
+        } else {
+            let asked = self.provider.provide_credentials().await;
+            let asked = asked.map_err(|e| object_store::Error::Generic { store: "S3", source: Box::new(e) })?;
+            cached.insert(asked).clone()
         };
         Ok(Arc::new(AwsCredential {
             key_id: found.access_key_id().to_owned(),

@@ -507,7 +507,7 @@ mod tests {
         let text = record("x.amazonaws.com", "Noise", json!({})).to_string();
         let mut found = Vec::new();
         let evaluated = engine.evaluate(&Record::parse(&text).expect("a record"), &Origin::default(), &mut |m| {
-            found.push(m.detection.id)
+            found.push(m.detection.id);
         });
         assert_eq!(evaluated, Err(Unreadable::CheckFailed("panics")));
         assert_eq!(found, ["catches"]);

@@ -220,7 +220,7 @@ impl Match {
             source_ips: one(&self.lead.source_ip),
             regions: one(&self.lead.region),
             accounts: one(&self.record_account),
-            resources: self.resources.iter().cloned().take(FACTS_CAP).collect(),
+            resources: self.resources.iter().take(FACTS_CAP).cloned().collect(),
             actions: one(&self.lead.action),
             access_keys: one(&self.lead.actor.access_key),
             lowered_by: self.lowered_by.iter().cloned().collect(),

@@ -125,7 +125,7 @@ mod tests {
         let digest = "AWSLogs/111122223333/CloudTrail-Digest/eu-west-1/2026/11/20/\
             111122223333_CloudTrail-Digest_eu-west-1_main_eu-west-1_20261120T030542Z.json.gz";
         assert_eq!(ObjectKey::parse(digest).kind, ObjectKind::Digest);
-        assert_eq!(ObjectKey::parse(digest).time.map(|t| t.clock()).as_deref(), Some("03:05:42"));
+        assert_eq!(ObjectKey::parse(digest).time.map(crate::time::Time::clock).as_deref(), Some("03:05:42"));
         let insight = format!("AWSLogs/111122223333/CloudTrail-Insight/eu-west-1/2026/11/20/{FILE}");
         assert_eq!(ObjectKey::parse(&insight).kind, ObjectKind::Insight);
         let config = "AWSLogs/111122223333/Config/eu-west-1/2026/11/20/x.json.gz";
