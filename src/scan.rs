@@ -164,13 +164,13 @@ fn read((engine, hashes): (&Engine, &Hashes), inflater: &mut Inflater, file: &So
         Ok(delivered) => delivered,
         Err(error) => return Read { name, report: Err(error), trailing: 0, identities: Vec::new() },
     };
-    let inflated = inflater.inflate(&delivered);
+    let text = inflater.inflate(&delivered);
     let account = ObjectKey::parse(&name).account.map(str::to_owned);
     let mut identities = Vec::new();
     let mut each = |record: &Record<'_>| identities.push(fingerprint(hashes, record, account.as_deref()));
-    let report = evaluate(engine, &inflated, &name, Limits::default(), &mut each);
-    let trailing = inflated.trailing;
-    inflater.recycle(inflated.bytes);
+    let report = evaluate(engine, &text, &name, Limits::default(), &mut each);
+    let trailing = text.trailing;
+    inflater.recycle(text.bytes);
     Read { name, report: Ok(report), trailing, identities }
 }
 
