@@ -287,7 +287,7 @@ impl Ingest {
                 Ok(committed) => {
                     gathered.totals.findings += u64::from(committed.change.changed);
                     // What others owe they publish themselves, or `notify` does.
-                    entries.push(committed.entry);
+                    entries.extend(Some(committed.entry).filter(|_| committed.change.owed));
                 }
                 Err(error) => gathered.fail_origin(&origin, &error),
             }
