@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use crate::detection::Detection;
 
 mod authentication;
+mod domains;
 mod exposure;
 mod iam;
 mod identity_center;
@@ -36,6 +37,7 @@ pub fn all() -> Vec<&'static Detection> {
         s3_public::ALL,
         public_access::ALL,
         network::ALL,
+        domains::ALL,
         iam::ALL,
         identity_center::ALL,
         organizations::ALL,
