@@ -36,7 +36,7 @@ pub struct Actor {
     pub mfa: Option<bool>,
     /// Whether the call came from a console session.
     pub console: bool,
-    /// Whether CloudTrail marks the session as one of AssumeRoot.
+    /// Whether CloudTrail marks the session as one of `AssumeRoot`.
     pub assumed_root: bool,
 }
 
@@ -164,5 +164,44 @@ fn said_of_mfa(record: &Record<'_>, context: &Value) -> Option<bool> {
             used => Some(used.eq_ignore_ascii_case("yes")),
         },
         word => Some(word.eq_ignore_ascii_case("true")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::record;
+    use serde_json::json;
+
+    fn actor_of(identity: &Value) -> Actor {
+        let text = record("s3.amazonaws.com", "ListBuckets", json!({"userIdentity": identity})).to_string();
+        let record = Record::parse(&text).expect("a record");
+        record.load().expect("JSON");
+        Actor::of(&record)
+    }
+
+    fn session(role: &str, context: &Value) -> Value {
+        json!({"type": "AssumedRole", "arn": format!("arn:aws:sts::111122223333:assumed-role/{role}/alice"),
+            "sessionContext": context})
+    }
+
+    #[test]
+    fn only_who_asks_for_the_second_factor_can_say_that_there_was_none() {
+        let said = |word: &str| json!({"attributes": {"mfaAuthenticated": word}});
+        let mfa = |identity: &Value| actor_of(identity).mfa;
+        assert_eq!(mfa(&session("ops", &said("false"))), Some(false));
+        assert_eq!(mfa(&session("ops", &said("true"))), Some(true));
+        assert_eq!(mfa(&session("AWSReservedSSO_Ops_0123456789abcdef", &said("false"))), None);
+        assert_eq!(mfa(&session("AWSReservedSSO_Ops_0123456789abcdef", &said("true"))), Some(true));
+        let mut federated = said("false");
+        federated["webIdFederationData"] = json!({"federatedProvider": "token.actions.githubusercontent.com"});
+        assert_eq!(mfa(&session("ci", &federated)), None);
+    }
+
+    #[test]
+    fn a_hidden_name_is_told_as_what_it_means() {
+        let hidden = json!({"type": "IAMUser", "userName": "HIDDEN_DUE_TO_SECURITY_REASONS"});
+        assert_eq!(actor_of(&hidden).name, UNKNOWN_USER);
+        assert_eq!(actor_of(&json!({"type": "IAMUser", "userName": "bob"})).name, "bob");
     }
 }

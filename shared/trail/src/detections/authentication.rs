@@ -66,10 +66,12 @@ static USER_BRUTE_FORCE: Detection = Detection {
     ..Detection::BASE
 };
 
-/// Names that do not exist are not one user: they count by address.
+/// Names that do not exist are one user where they come from one address: elsewhere it is somebody else's mistake.
 fn by_user(case: &Case<'_>) -> Option<Catch> {
-    let sign_in = SignIn::of(case).filter(|sign_in| !sign_in.root && !sign_in.user.ends_with(UNKNOWN_USER))?;
-    Some(sign_in.tally(&sign_in.user).key(sign_in.user.as_str()))
+    let sign_in = SignIn::of(case).filter(|sign_in| !sign_in.root)?;
+    let unknown = sign_in.user.ends_with(UNKNOWN_USER);
+    let from = address(case).filter(|_| unknown).map_or(String::new(), |address| format!(" from {address}"));
+    Some(sign_in.tally(&sign_in.user).key(format!("{}{from}", sign_in.user)))
 }
 
 /// One address fails to sign in again and again, as whomever.
@@ -650,6 +652,9 @@ mod tests {
         record
     }
 
+    /// What AWS writes for a name that no user has.
+    const HIDDEN: &str = "HIDDEN_DUE_TO_SECURITY_REASONS";
+
     fn at(mut record: Value, clock: &str) -> Value {
         record["eventTime"] = json!(format!("2026-11-20T{clock}Z"));
         record["eventID"] = json!(format!("{clock}-{}", record["eventID"]));
@@ -696,10 +701,13 @@ mod tests {
 
     #[test]
     fn unknown_users_count_as_one_whatever_the_message() {
-        let mut unknown = console(UNKNOWN_USER, "Failure");
+        let mut unknown = console(HIDDEN, "Failure");
         unknown["errorMessage"] = json!("No username found in supplied account");
         let found = findings(&USER_BRUTE_FORCE, &repeated(&unknown, 5, 60));
-        assert_eq!(short(&found), [(HIGH.0, HIGH.1, UNKNOWN_USER)]);
+        assert_eq!(short(&found), [(HIGH.0, HIGH.1, "a user that does not exist from 203.0.113.7")]);
+        let apart: Vec<Value> =
+            repeated(&unknown, 5, 60).into_iter().zip(1..).map(|(r, n)| from(r, &format!("198.51.100.{n}"))).collect();
+        assert!(findings(&USER_BRUTE_FORCE, &apart).is_empty(), "five people, each with a slip of the finger");
         unknown["responseElements"] = Value::Null;
         assert_eq!(findings(&USER_BRUTE_FORCE, &repeated(&unknown, 5, 60)).len(), 1, "the message alone says it");
     }
@@ -754,7 +762,7 @@ mod tests {
 
     #[test]
     fn a_spray_is_many_users_each_perhaps_once() {
-        let spray: Vec<Value> = ["a", "b", "c", "d", UNKNOWN_USER]
+        let spray: Vec<Value> = ["a", "b", "c", "d", HIDDEN]
             .iter()
             .enumerate()
             .map(|(i, user)| at(console(user, "Failure"), &format!("03:{i}9:00")))
@@ -905,6 +913,11 @@ mod tests {
         page["sessionCredentialFromConsole"] = json!("true");
         page["readOnly"] = json!(true);
         quiet(page.clone());
+        let mut service = page.clone();
+        service["sessionCredentialFromConsole"] = Value::Null;
+        service["userIdentity"] = json!({"type": "AssumedRole", "accountId": ACCOUNT, "sessionContext": {"sessionIssuer":
+            {"type": "Role", "arn": "arn:aws:iam::1:role/aws-service-role/config.amazonaws.com/AWSServiceRoleForConfig"}}});
+        quiet(service);
         page["readOnly"] = json!(false);
         assert!(caught(&REFUSED_CALLS, &page).is_some(), "a change is no page");
         page["readOnly"] = json!(true);
