@@ -7,7 +7,7 @@
 use crate::detection::{Case, Catch, Category, Detection, Severity, Want};
 
 pub(in crate::detections) mod change;
-mod credentials;
+pub(in crate::detections) mod credentials;
 pub(in crate::detections) mod grants;
 pub(in crate::detections) mod neighbours;
 mod rest;

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::authentication::{SIGN_IN, address, called, sign_in_deed, success};
+use super::iam::credentials::sets_password_of_root;
 use crate::actor::Actor;
 use crate::detection::{Case, Catch, Category, Deed, Detection, Severity, Want};
 use crate::record::Outcome;
@@ -232,7 +233,8 @@ const BLOCKED_CHANGE: &str = "Blocked: AWS refused this change. Somebody with a 
 
 /// Which of root's credentials a call is about.
 fn credential(case: &Case<'_>) -> Option<&'static str> {
-    let (root, named) = (by_root_for_itself(case), names_root(case));
+    let root = by_root_for_itself(case) || sets_password_of_root(case);
+    let named = names_root(case);
     match case.record.action() {
         "EmailUpdated" | "StartPrimaryEmailUpdate" | "AcceptPrimaryEmailUpdate" => Some("email address"),
         "PasswordUpdated" => case.actor.is_root().then_some("password"),

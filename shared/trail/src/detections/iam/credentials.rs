@@ -46,7 +46,7 @@ pub(super) fn is_about_root(case: &Case<'_>) -> bool {
 }
 
 /// A role has no password of its own: what it sets without naming a user is root's.
-fn sets_password_of_root(case: &Case<'_>) -> bool {
+pub(in crate::detections) fn sets_password_of_root(case: &Case<'_>) -> bool {
     let sets = ["CreateLoginProfile", "UpdateLoginProfile"].contains(&case.record.action());
     sets && case.succeeded() && case.actor.kind == "AssumedRole" && other_owner(case).is_none()
 }
@@ -193,6 +193,15 @@ mod tests {
         let created = with(iam("CreateAccessKey", Value::Null), answer);
         assert_eq!(grade(&created), ANOTHERS);
         assert_eq!(told(&created).map(|told| told.resources), Some(vec!["AKIAEXAMPLE".to_owned()]));
+    }
+
+    #[test]
+    fn a_password_that_a_role_sets_for_nobody_is_roots() {
+        let by_role = |request: Value| grade(&with(iam("CreateLoginProfile", request), session("ops", "")));
+        let roots = ("root-credentials-changed", Severity::Critical);
+        assert_eq!(by_role(json!({"passwordResetRequired": false})), roots);
+        assert_eq!(by_role(json!({"userName": "bob"})), ANOTHERS);
+        assert_eq!(grade(&iam("CreateLoginProfile", json!({}))), OWN);
     }
 
     #[test]
