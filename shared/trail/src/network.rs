@@ -357,6 +357,17 @@ mod tests {
         assert!(openings(&apart).iter().all(|opening| opening.openness == Openness::Broad));
     }
 
+    #[test]
+    fn what_a_wider_rule_opens_anyway_is_told_once() {
+        let everything = rule("-1", (-1, -1), &["0.0.0.0/0"]);
+        for inside in [&["10.0.0.0/8"][..], &["8.0.0.0/7"]] {
+            let found = openings(&[rule("tcp", (443, 443), inside), everything.clone()]);
+            assert_eq!(found.iter().map(|opening| opening.traffic.to_string()).collect::<Vec<_>>(), ["all traffic"]);
+        }
+        let apart = [rule("tcp", (443, 443), &["8.0.0.0/7"]), rule("-1", (-1, -1), &["64.0.0.0/2"])];
+        assert_eq!(openings(&apart).len(), 2, "neither lets in what the other does");
+    }
+
     /// Networks as attackers and templates write them, and addresses near their edges.
     fn nets() -> impl Strategy<Value = Vec<IpNet>> {
         let v4 = (any::<u32>(), 0..=32u8).prop_map(|(n, p)| IpNet::new(Ipv4Addr::from(n).into(), p).expect("v4"));

@@ -245,6 +245,16 @@ mod tests {
     }
 
     #[test]
+    fn a_call_whose_parameters_are_not_recorded_is_told_all_the_same() {
+        let sentence = |action| organize(action, Value::Null).sentence;
+        assert_eq!(sentence("RemoveAccountFromOrganization"), "alice removed an account from the organization");
+        assert_eq!(sentence("MoveAccount"), "alice moved an account to another place in the organization");
+        assert_eq!(sentence("DetachPolicy"), "alice detached an organization policy");
+        assert_eq!(sentence("DisablePolicyType"), "alice disabled a whole type of organization policies");
+        assert_eq!(sentence("EnableAWSServiceAccess"), "alice let a service into every account");
+    }
+
+    #[test]
     fn the_rest_is_for_review() {
         assert_eq!(organize("CreateAccount", json!({})).severity, Severity::Medium);
         assert_eq!(organize("TagResource", json!({})).severity, Severity::Low);

@@ -838,7 +838,10 @@ mod tests {
         assert_eq!(said(&IMAGE_SHARED, EC2, name, request(json!({"userId": STRANGER}))), Some(high("ami-1")));
         let theirs = json!({"organizationArn": "arn:aws:organizations::999988887777:organization/o-theirs"});
         let unknown = caught(&IMAGE_SHARED, &called(EC2, name, request(theirs.clone()))).expect("caught").lead;
-        assert_eq!((unknown.severity, &*unknown.deed.object), (Severity::Medium, "AMI ami-1 with organization o-theirs"));
+        assert_eq!(
+            (unknown.severity, &*unknown.deed.object),
+            (Severity::Medium, "AMI ami-1 with organization o-theirs")
+        );
         let mut settings = Settings::default();
         settings.own.organization = "o-ours".to_owned();
         let caught = caught_with(settings.clone(), &IMAGE_SHARED, &called(EC2, name, request(theirs))).expect("caught");
