@@ -195,6 +195,11 @@ impl Deed {
     pub fn new(verb: &str, past: &str, object: impl Into<String>) -> Self {
         Self { verb: verb.to_owned(), past: past.to_owned(), object: object.into() }
     }
+
+    /// `stop trail org-trail`.
+    pub fn told(&self) -> String {
+        format!("{} {}", self.verb, self.object).trim().to_owned()
+    }
 }
 
 /// What a check says about the record that it was shown.

@@ -140,6 +140,9 @@ pub struct Facts {
     pub access_keys: BTreeSet<String>,
     /// Which settings expected it.
     pub lowered_by: BTreeSet<String>,
+    /// What was done, each different thing once: `open tcp/22 to 0.0.0.0/0 on sg-0a1b`.
+    #[serde(default)]
+    pub deeds: BTreeSet<String>,
 }
 
 impl Match {
@@ -224,6 +227,8 @@ impl Match {
             actions: one(&self.lead.action),
             access_keys: one(&self.lead.actor.access_key),
             lowered_by: self.lowered_by.iter().cloned().collect(),
+            // What a threshold counts is told as a number.
+            deeds: if self.tally.is_some() { BTreeSet::new() } else { one(&self.lead.deed.told()) },
         }
     }
 }
@@ -396,7 +401,7 @@ impl Lead {
 }
 
 impl Facts {
-    fn sets(&mut self) -> [(&'static str, &mut BTreeSet<String>); 8] {
+    fn sets(&mut self) -> [(&'static str, &mut BTreeSet<String>); 9] {
         [
             ("actor", &mut self.actors),
             ("ip", &mut self.source_ips),
@@ -406,6 +411,7 @@ impl Facts {
             ("action", &mut self.actions),
             ("key", &mut self.access_keys),
             ("lowered", &mut self.lowered_by),
+            ("deed", &mut self.deeds),
         ]
     }
 

@@ -296,7 +296,8 @@ fn sentence(finding: &Finding) -> String {
 
 /// A title within a sentence: `IAM` and `SAML` keep their capitals.
 fn in_sentence(title: &str) -> String {
-    let word = |word: &str| if word.chars().skip(1).any(char::is_uppercase) { word.into() } else { word.to_lowercase() };
+    let word =
+        |word: &str| if word.chars().skip(1).any(char::is_uppercase) { word.into() } else { word.to_lowercase() };
     title.split(' ').map(word).collect::<Vec<String>>().join(" ")
 }
 
@@ -307,20 +308,34 @@ fn title(finding: &Finding) -> &'static str {
 fn did_line(finding: &Finding) -> String {
     let lead = &finding.lead;
     let count = finding.event_count();
+    let several = finding.facts.deeds.len() > 1;
     let times = match (count, finding.saturated) {
         (1, _) => String::new(),
-        (n, false) => format!(", {n} times"),
-        (n, true) => format!(", more than {n} times"),
+        (n, saturated) => {
+            let (more, unit) =
+                (if saturated { "more than " } else { "" }, if several { "calls in all" } else { "times" });
+            format!(", {more}{n} {unit}")
+        }
     };
     let what = match (lead.action.is_empty(), lead.deed.object.is_empty()) {
         (true, true) => format!("{} ({count} {})", title(finding), if count == 1 { "record" } else { "records" }),
         (true, false) => clean(&lead.deed.object),
         (false, true) => named(&finding.facts.actions) + &times,
         (false, false) => {
-            format!("{}: {} {}{times}", named(&finding.facts.actions), lead.deed.verb, clean(&lead.deed.object))
+            format!("{}: {}{times}", named(&finding.facts.actions), deeds(finding))
         }
     };
     format!("{what}. {}", came_of_it(finding))
+}
+
+/// What was done, the worst first: one security group may be opened at several ports.
+fn deeds(finding: &Finding) -> String {
+    let worst = finding.lead.deed.told();
+    let others = finding.facts.deeds.iter().filter(|deed| **deed != worst);
+    let said: Vec<String> = std::iter::once(&worst).chain(others.clone()).take(NAMED).map(|deed| clean(deed)).collect();
+    let more = (others.count() + 1).saturating_sub(NAMED);
+    let more = if more == 0 { String::new() } else { format!("; and {more} more") };
+    said.join("; ") + &more
 }
 
 fn came_of_it(finding: &Finding) -> String {
@@ -696,6 +711,27 @@ mod tests {
     }
 
     #[test]
+    fn different_deeds_of_one_finding_are_each_told() {
+        let mut finding = denied().finding;
+        finding.event_ids = ["a", "b", "c"].map(String::from).into();
+        assert!(did_line(&finding).starts_with("StopLogging: stop trail org-trail, 3 times. "));
+        finding.facts.deeds.insert("delete trail org-trail".to_owned());
+        let said = "StopLogging: stop trail org-trail; delete trail org-trail, 3 calls in all. ";
+        assert!(did_line(&finding).starts_with(said), "{}", did_line(&finding));
+    }
+
+    #[test]
+    fn a_threshold_says_what_followed_the_failures() {
+        let mut finding = denied().finding;
+        finding.lead = crate::finding::Lead { deed: crate::detection::Deed::default(), ..finding.lead };
+        "refused-iam-changes".clone_into(&mut finding.detection_id);
+        assert_eq!(sentence(&finding), "alice@example.com: several IAM changes refused");
+        "sign-in-failures-user".clone_into(&mut finding.detection_id);
+        finding.outcome = Outcome::Success;
+        assert_eq!(sentence(&finding), "alice@example.com: repeated failed sign-ins of one user, then a success");
+    }
+
+    #[test]
     fn what_an_attacker_writes_can_neither_act_nor_hide() {
         let evil = "trail\u{202e}\u{200b}\r\nSubject: x <!channel> *b* [a](https://evil.example/x) www.evil.example evil.example/y";
         let entry = entry(json!({"requestParameters": {"name": evil}, "userAgent": evil}));
@@ -724,6 +760,7 @@ mod tests {
         let long: BTreeSet<String> = (0..32).map(|n| format!("{n}{}", "ü".repeat(510))).collect();
         entry.finding.event_ids = (0..256).map(|n| format!("{n:036}")).collect();
         entry.finding.facts.resources.clone_from(&long);
+        entry.finding.facts.deeds.clone_from(&long);
         entry.finding.facts.actors = long;
         let told = message(&entry, &settings(), &Related::default());
         assert!(told.structured().len() < 200 * 1024, "{}", told.structured().len());
