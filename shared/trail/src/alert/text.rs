@@ -256,7 +256,8 @@ fn who(finding: &Finding) -> String {
 fn who_line(finding: &Finding, related: &Related) -> String {
     let actor = &finding.lead.actor;
     if finding.facts.actors.len() > 1 || actor.name.is_empty() {
-        return named(&finding.facts.actors);
+        let keys = named(&finding.facts.access_keys);
+        return named(&finding.facts.actors) + &if keys.is_empty() { keys } else { format!("; signed with {keys}") };
     }
     let mut said = clean(&actor.name);
     for (what, value) in [("role", &actor.role), ("key", &actor.access_key), ("by way of", &actor.invoked_by)] {
@@ -318,7 +319,7 @@ fn did_line(finding: &Finding) -> String {
         }
     };
     let what = match (lead.action.is_empty(), lead.deed.object.is_empty()) {
-        (true, true) => format!("{} ({count} {})", title(finding), if count == 1 { "record" } else { "records" }),
+        (true, true) => format!("{} ({})", title(finding), records_of(finding)),
         (true, false) => clean(&lead.deed.object),
         (false, true) => named(&finding.facts.actions) + &times,
         (false, false) => {
@@ -326,6 +327,13 @@ fn did_line(finding: &Finding) -> String {
         }
     };
     format!("{what}. {}", came_of_it(finding))
+}
+
+/// `25 records: ListBuckets, ListUsers`.
+fn records_of(finding: &Finding) -> String {
+    let (count, calls) = (finding.event_count(), named(&finding.facts.actions));
+    let records = if count == 1 { "1 record".to_owned() } else { format!("{count} records") };
+    if calls.is_empty() { records } else { format!("{records}: {calls}") }
 }
 
 /// What was done, the worst first: one security group may be opened at several ports.
@@ -343,7 +351,7 @@ fn came_of_it(finding: &Finding) -> String {
     match finding.outcome {
         _ if lead.action.is_empty() && lead.deed.object.is_empty() => match finding.outcome {
             Outcome::Success => "One that followed succeeded".to_owned(),
-            _ => "None succeeded".to_owned(),
+            _ => "None of these succeeded".to_owned(),
         },
         _ if lead.action.is_empty() => String::new(),
         Outcome::Success => "AWS carried it out".to_owned(),
@@ -434,7 +442,8 @@ fn why_line(finding: &Finding, detection: Option<&'static Detection>) -> String 
     let own = finding.lead.why.as_deref().map(clean).filter(|why| !why.is_empty());
     let general = detection.map(|d| d.why.to_owned()).filter(|why| !why.is_empty());
     let mut said: Vec<String> = own.into_iter().chain(general).collect();
-    if finding.outcome == Outcome::Denied && finding.severity >= Severity::High {
+    let warned = said.iter().any(|why| why.contains("no comfort"));
+    if finding.outcome == Outcome::Denied && finding.severity >= Severity::High && !warned {
         said.push("Refused is no comfort: somebody holds these credentials now.".to_owned());
     }
     said.join(" ")
@@ -721,6 +730,14 @@ mod tests {
     }
 
     #[test]
+    fn what_was_refused_is_no_comfort_once() {
+        let why = why_line(&denied().finding, detections::find("cloudtrail-trail-stopped"));
+        assert_eq!(why.matches("no comfort").count(), 1, "{why}");
+        let why = why_line(&denied().finding, detections::find("s3-policy-opened"));
+        assert!(why.ends_with("Refused is no comfort: somebody holds these credentials now."), "{why}");
+    }
+
+    #[test]
     fn a_threshold_says_what_followed_the_failures() {
         let mut finding = denied().finding;
         finding.lead = crate::finding::Lead { deed: crate::detection::Deed::default(), ..finding.lead };
@@ -729,6 +746,9 @@ mod tests {
         "sign-in-failures-user".clone_into(&mut finding.detection_id);
         finding.outcome = Outcome::Success;
         assert_eq!(sentence(&finding), "alice@example.com: repeated failed sign-ins of one user, then a success");
+        finding.lead.action.clear();
+        assert_eq!(records_of(&finding), "1 record: StopLogging");
+        assert!(did_line(&finding).ends_with("One that followed succeeded"));
     }
 
     #[test]

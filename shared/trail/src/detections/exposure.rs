@@ -147,7 +147,7 @@ pub(super) fn audience_catch(case: &Case<'_>, thing: &Thing, audience: &Audience
     let shown = thing.display();
     if let Some(everyone) = &audience.everyone {
         let deed = Deed::new("make", "made", format!("{shown} public{}", anyone_may(everyone)));
-        return Some(thing.catch(deed).severity(graded(case, Severity::Critical)).why(why_public(everyone)));
+        return Some(thing.catch(deed).severity(graded(case, Severity::Critical)).why(why_public(case, everyone)));
     }
     let (strangers, severity) = match audience {
         Audience { outsiders, .. } if !outsiders.is_empty() => (outsiders, Severity::High),
@@ -197,10 +197,11 @@ fn anyone_may(everyone: &Everyone) -> String {
     format!(": anyone may {}", if all { "do everything".to_owned() } else { some_of(everyone.actions.iter()) })
 }
 
-fn why_public(everyone: &Everyone) -> String {
+fn why_public(case: &Case<'_>, everyone: &Everyone) -> String {
     let reasons = some_of(everyone.reasons.iter());
+    let is = if case.succeeded() { "is" } else { "would have been" };
     format!(
-        "It is open to the whole internet or to every AWS account ({reasons}); scanners find such things in minutes."
+        "It {is} open to the whole internet or to every AWS account ({reasons}); scanners find such things in minutes."
     )
 }
 

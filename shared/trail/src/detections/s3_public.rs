@@ -893,6 +893,15 @@ mod tests {
     }
 
     #[test]
+    fn what_was_refused_is_not_said_to_be_open() {
+        let request = json!({"bucketName": "data", "bucketPolicy": {"Statement": {"Effect": "Allow", "Principal": "*",
+            "Action": "s3:GetObject", "Resource": "*"}}});
+        let why = |record: &Value| caught(&POLICY_OPENED, record).and_then(|found| found.lead.why).expect("a reason");
+        assert!(why(&called("PutBucketPolicy", request.clone())).starts_with("It is open"));
+        assert!(why(&denied("PutBucketPolicy", request)).starts_with("It would have been open"));
+    }
+
+    #[test]
     fn an_access_point_of_a_vpc_or_with_its_block_on_is_private() {
         let plain = json!({"name": "ap", "CreateAccessPointRequest": {"Bucket": "data"}});
         assert_eq!(said(&BLOCK_REMOVED, "CreateAccessPoint", plain), None);

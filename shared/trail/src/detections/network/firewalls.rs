@@ -139,7 +139,7 @@ fn instance_opened(case: &Case<'_>) -> Option<Catch> {
     let object = format!("{} on {}", sentence(&found), called(instance, "a Lightsail instance"));
     let severity = graded(case, found.first()?.severity);
     let caught = Catch::new(Deed::new("open", "opened", object)).severity(severity);
-    Some(caught.why(what_it_lets_in(&found)).resource(instance))
+    Some(caught.why(what_it_lets_in(&found, case.succeeded())).resource(instance))
 }
 
 fn instance_rule(port: &Value) -> Rule {

@@ -155,7 +155,7 @@ fn circumstance(case: &Case<'_>, found: &[Opening]) -> &'static str {
 }
 
 fn why(case: &Case<'_>, found: &[Opening]) -> String {
-    let mut said = vec![what_it_lets_in(found)];
+    let mut said = vec![what_it_lets_in(found, case.succeeded() || is_open_already(case, found))];
     if is_change(case) {
         said.push(
             "The record does not say whether this is an ingress or an egress rule: look at the group.".to_owned(),
@@ -171,7 +171,7 @@ fn why(case: &Case<'_>, found: &[Opening]) -> String {
 }
 
 /// Which services stand open, by the names that people know.
-pub(super) fn what_it_lets_in(found: &[Opening]) -> String {
+pub(super) fn what_it_lets_in(found: &[Opening], done: bool) -> String {
     const SHOWN: usize = 4;
     let named = found.iter().filter(|opening| *opening.traffic.protocol() != Protocol::All);
     let mut services: Vec<&str> = Vec::new();
@@ -182,10 +182,11 @@ pub(super) fn what_it_lets_in(found: &[Opening]) -> String {
     }
     let broad = found.first().is_some_and(|opening| opening.openness == Openness::Broad);
     let whom = if broad { "A large part of the internet" } else { "Everybody on the internet" };
+    let may = if done { "may connect" } else { "could have connected" };
     match services.len() {
-        0 => format!("{whom} may connect."),
-        n if n > SHOWN => format!("{whom} may connect: {} and {} more.", services[..SHOWN].join(", "), n - SHOWN),
-        _ => format!("{whom} may connect: {}.", services.join(", ")),
+        0 => format!("{whom} {may}."),
+        n if n > SHOWN => format!("{whom} {may}: {} and {} more.", services[..SHOWN].join(", "), n - SHOWN),
+        _ => format!("{whom} {may}: {}.", services.join(", ")),
     }
 }
 
@@ -341,6 +342,7 @@ mod tests {
         };
         let denied = with("Client.UnauthorizedOperation", "Encoded authorization failure message: x");
         assert_eq!((denied.lead.severity, denied.lead.outcome), (Severity::Medium, Outcome::Denied));
+        assert_eq!(denied.lead.why.as_deref(), Some("Everybody on the internet could have connected: SSH."));
         let rehearsed = with("Client.DryRunOperation", "Request would have succeeded, but DryRun flag is set.");
         assert_eq!((rehearsed.lead.severity, rehearsed.lead.outcome), (Severity::Low, Outcome::Failed));
         assert!(rehearsed.lead.deed.object.ends_with("on sg-0a1b, as a dry run"));
