@@ -33,7 +33,10 @@ pub fn list(value: &Value) -> Vec<&Value> {
         Value::Null => Vec::new(),
         Value::Array(elements) => elements.iter().collect(),
         Value::Object(map) if map.is_empty() => Vec::new(),
-        Value::Object(map) if map.contains_key("items") => list(&map["items"]),
+        Value::Object(map) => match map.get("items").or_else(|| map.get("Items")) {
+            Some(items) => list(items),
+            None => vec![value],
+        },
         lone => vec![lone],
     }
 }
@@ -90,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_list_in_every_shape() {
-        for shape in [json!([{"a": 1}]), json!({"items": [{"a": 1}]}), json!({"a": 1})] {
+        for shape in [json!([{"a": 1}]), json!({"items": [{"a": 1}]}), json!({"Items": [{"a": 1}]}), json!({"a": 1})] {
             assert_eq!(list(&shape), [&json!({"a": 1})], "{shape}");
         }
         assert!(list(&json!({})).is_empty());
