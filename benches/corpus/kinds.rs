@@ -151,7 +151,7 @@ pub(crate) const ORDINARY: &[Kind] = &[
     read(12, "kms", "Decrypt", r#"{"encryptionAlgorithm":"SYMMETRIC_DEFAULT","encryptionContext":{"aws:cloudtrail:arn":"arn:aws:cloudtrail:$region:$account:trail/org-trail","aws:s3:arn":"arn:aws:s3:::$bucket/$object"}}"#).on(KMS_KEY).by(By::Service("cloudtrail")),
     read(8, "kms", "DescribeKey", r#"{"keyId":"arn:aws:kms:$region:$account:key/$key"}"#).on(KMS_KEY),
     read(4, "kms", "ListAliases", r#"{"limit":100}"#),
-    write(6, "kms", "CreateGrant", r#"{"keyId":"arn:aws:kms:$region:$account:key/$key","granteePrincipal":"autoscaling.$region.amazonaws.com","constraints":{"encryptionContextSubset":{"aws:ebs:id":"$volume"}},"operations":["Decrypt","GenerateDataKeyWithoutPlaintext"]}"#)
+    write(3, "kms", "CreateGrant", r#"{"keyId":"arn:aws:kms:$region:$account:key/$key","granteePrincipal":"autoscaling.$region.amazonaws.com","constraints":{"encryptionContextSubset":{"aws:ebs:id":"$volume"}},"operations":["Decrypt","GenerateDataKeyWithoutPlaintext"]}"#)
         .answers(r#"{"grantId":"$hex$hex$hex$hex","keyId":"arn:aws:kms:$region:$account:key/$key"}"#).on(KMS_KEY).by(By::Service("autoscaling")),
     read(10, "dynamodb", "GetItem", r#"{"tableName":"$table","key":{"id":"HIDDEN_DUE_TO_SECURITY_REASONS"},"consistentRead":false}"#).on(r#""resources":[{"accountId":"$account","type":"AWS::DynamoDB::Table","ARN":"arn:aws:dynamodb:$region:$account:table/$table"}],"#).form(Form::Data),
     write(10, "dynamodb", "UpdateItem", r#"{"tableName":"$table","key":{"id":"HIDDEN_DUE_TO_SECURITY_REASONS"},"returnValues":"NONE"}"#).on(r#""resources":[{"accountId":"$account","type":"AWS::DynamoDB::Table","ARN":"arn:aws:dynamodb:$region:$account:table/$table"}],"#).form(Form::Data),
@@ -164,7 +164,7 @@ pub(crate) const ORDINARY: &[Kind] = &[
     read(25, "sts", "AssumeRole", r#"{"roleArn":"arn:aws:iam::$account:role/$role","roleSessionName":"$instance"}"#).answers(SESSION).on(ROLE).by(By::Service("ec2")),
     read(12, "sts", "AssumeRole", r#"{"roleSessionName":"resource-explorer-2","roleArn":"arn:aws:iam::$account:role/aws-service-role/resource-explorer-2.amazonaws.com/AWSServiceRoleForResourceExplorer"}"#).answers(SESSION).by(By::Service("resource-explorer-2")),
     read(14, "sts", "GetCallerIdentity", "null"),
-    read(6, "sts", "AssumeRole", r#"{"roleArn":"arn:aws:iam::$account:role/partner-metrics","roleSessionName":"collector","externalId":"HIDDEN_DUE_TO_SECURITY_REASONS"}"#).answers(SESSION).by(By::Foreign),
+    read(3, "sts", "AssumeRole", r#"{"roleArn":"arn:aws:iam::$account:role/partner-metrics","roleSessionName":"collector","externalId":"HIDDEN_DUE_TO_SECURITY_REASONS"}"#).answers(SESSION).by(By::Foreign),
     // Compute and network, mostly looked at.
     read(55, "ec2", "DescribeInstances", r#"{"instancesSet":{"items":[{"instanceId":"$instance"}]},"filterSet":{"items":[{"name":"instance-state-name","valueSet":{"items":[{"value":"running"},{"value":"pending"}]}}]}}"#),
     read(18, "ec2", "DescribeInstanceStatus", r#"{"instancesSet":{"items":[{"instanceId":"$instance"}]},"filterSet":{},"includeAllInstances":true}"#),
@@ -188,7 +188,7 @@ pub(crate) const ORDINARY: &[Kind] = &[
         .answers(r#"{"requestId":"$uuid","snapshotId":"snap-0$hex","volumeId":"$volume","status":"pending","startTime":179$number000,"progress":"","ownerId":"$account","volumeSize":80,"encrypted":true}"#),
     write(3, "ec2", "AttachVolume", r#"{"volumeId":"$volume","instanceId":"$instance","device":"/dev/sdf","deleteOnTermination":false}"#)
         .answers(r#"{"requestId":"$uuid","volumeId":"$volume","instanceId":"$instance","device":"/dev/sdf","status":"attaching","attachTime":179$number000,"deleteOnTermination":false}"#),
-    write(2, "ec2", "AuthorizeSecurityGroupIngress", AUTHORIZE)
+    write(1, "ec2", "AuthorizeSecurityGroupIngress", AUTHORIZE)
         .answers(r#"{"requestId":"$uuid","_return":true,"securityGroupRuleSet":{"items":[{"groupOwnerId":"$account","groupId":"$group","securityGroupRuleId":"sgr-0$hex","isEgress":false,"ipProtocol":"tcp","fromPort":5432,"toPort":5432,"cidrIpv4":"10.20.0.0/16"}]}}"#),
     read(12, "autoscaling", "DescribeAutoScalingGroups", r#"{"maxRecords":100}"#),
     write(3, "autoscaling", "SetDesiredCapacity", r#"{"autoScalingGroupName":"$function-workers","desiredCapacity":6,"honorCooldown":false}"#),
@@ -206,7 +206,7 @@ pub(crate) const ORDINARY: &[Kind] = &[
     read(9, "ecr", "GetDownloadUrlForLayer", r#"{"registryId":"$account","repositoryName":"$function","layerDigest":"sha256:$hex$hex$hex$hex"}"#),
     read(14, "lambda", "GetFunction20150331v2", r#"{"functionName":"$function"}"#),
     read(7, "lambda", "ListFunctions20150331", r#"{"maxItems":50}"#),
-    write(3, "lambda", "UpdateFunctionCode20150331v2", r#"{"functionName":"$function","s3Bucket":"$bucket","s3Key":"$object","publish":false,"dryRun":false,"architectures":["arm64"]}"#)
+    write(1, "lambda", "UpdateFunctionCode20150331v2", r#"{"functionName":"$function","s3Bucket":"$bucket","s3Key":"$object","publish":false,"dryRun":false,"architectures":["arm64"]}"#)
         .answers(r#"{"functionName":"$function","functionArn":"arn:aws:lambda:$region:$account:function:$function","runtime":"provided.al2023","role":"arn:aws:iam::$account:role/$role","handler":"bootstrap","codeSize":4319021,"timeout":30,"memorySize":512,"lastModified":"2026-11-20T00:00:00.000+0000","codeSha256":"$hex$hex=","version":"$LATEST","tracingConfig":{"mode":"Active"},"revisionId":"$uuid","state":"Active","lastUpdateStatus":"InProgress","packageType":"Zip","architectures":["arm64"],"ephemeralStorage":{"size":512},"loggingConfig":{"logFormat":"JSON","logGroup":"/aws/lambda/$function"}}"#),
     // Watching.
     read(16, "monitoring", "DescribeAlarms", r#"{"alarmNamePrefix":"TargetTracking-$function","maxRecords":100}"#),
@@ -251,13 +251,13 @@ pub(crate) const ORDINARY: &[Kind] = &[
     read(6, "cloudtrail", "LookupEvents", r#"{"lookupAttributes":[{"attributeKey":"ResourceName","attributeValue":"$instance"}],"maxResults":50}"#).by(By::Person),
     read(5, "cloudtrail", "DescribeTrails", r#"{"trailNameList":[],"includeShadowTrails":false}"#).by(By::Service("config")),
     read(6, "tagging", "GetResources", r#"{"resourcesPerPage":100,"tagFilters":[{"key":"team","values":["platform"]}]}"#),
-    write(3, "events", "PutRule", r#"{"name":"$function-every-hour","scheduleExpression":"rate(1 hour)","state":"ENABLED","eventBusName":"default"}"#),
+    write(1, "events", "PutRule", r#"{"name":"$function-every-hour","scheduleExpression":"rate(1 hour)","state":"ENABLED","eventBusName":"default"}"#),
     write(5, "glue", "BatchCreatePartition", r#"{"databaseName":"lake","tableName":"$table","partitionInputList":[{"values":["2026-11-20"],"storageDescriptor":{"location":"s3://$bucket/curated/dt=2026-11-20/","compressed":true,"numberOfBuckets":-1}}]}"#),
     write(4, "athena", "StartQueryExecution", r#"{"queryString":"HIDDEN_DUE_TO_SECURITY_REASONS","clientRequestToken":"$uuid","queryExecutionContext":{"database":"lake"},"workGroup":"analysts"}"#).answers(r#"{"queryExecutionId":"$uuid"}"#),
-    write(2, "signin", "ConsoleLogin", "null").answers(r#"{"ConsoleLogin":"Success"}"#).middle(SIGN_IN).form(Form::SignIn).by(By::Person),
-    write(3, "signin", "UserAuthentication", "null").middle(DIRECTORY_SIGN_IN).on(r#""serviceEventDetails":{"UserAuthentication":"Success"},"#).form(Form::ServiceEvent).by(By::Directory),
-    write(3, "signin", "CredentialVerification", "null").middle(DIRECTORY_SIGN_IN).on(r#""serviceEventDetails":{"CredentialVerification":"Success"},"#).form(Form::ServiceEvent).by(By::Directory),
-    write(5, "kms", "RotateKey", "null").on(KMS_KEY).form(Form::ServiceEvent).by(By::Service("kms")),
+    write(1, "signin", "ConsoleLogin", "null").answers(r#"{"ConsoleLogin":"Success"}"#).middle(SIGN_IN).form(Form::SignIn).by(By::Person),
+    write(1, "signin", "UserAuthentication", "null").middle(DIRECTORY_SIGN_IN).on(r#""serviceEventDetails":{"UserAuthentication":"Success"},"#).form(Form::ServiceEvent).by(By::Directory),
+    write(1, "signin", "CredentialVerification", "null").middle(DIRECTORY_SIGN_IN).on(r#""serviceEventDetails":{"CredentialVerification":"Success"},"#).form(Form::ServiceEvent).by(By::Directory),
+    write(2, "kms", "RotateKey", "null").on(KMS_KEY).form(Form::ServiceEvent).by(By::Service("kms")),
 ];
 
 /// What somebody has to look at: attacks, and changes that an attacker would make as well.

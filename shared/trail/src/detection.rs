@@ -455,10 +455,11 @@ impl Engine {
         if let Some(indices) = self.named.get(record.action()) {
             wanted(indices);
         }
-        if !self.root.is_empty() && record.may_be_root() {
+        let suspicion = record.suspicion();
+        if suspicion.root {
             wanted(&self.root);
         }
-        if !self.foreign.is_empty() && record.may_be_foreign() {
+        if suspicion.foreign {
             wanted(&self.foreign);
         }
         if !record.error_code.is_empty() && record.refused() {

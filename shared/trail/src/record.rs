@@ -48,10 +48,19 @@ pub struct Record<'a> {
     /// `readOnly`, where the record says.
     pub read_only: Option<bool>,
     identity: &'a str,
-    /// Whether the identity is known to hold no escapes.
-    identity_is_plain: bool,
+    /// Whether all of the text is known to hold no escapes.
+    plain: bool,
     addendum: &'a str,
     body: OnceCell<Value>,
+}
+
+/// What an identity may be, by a look at its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Suspicion {
+    /// The root user, or a session that root issued.
+    pub(crate) root: bool,
+    /// Somebody of another account.
+    pub(crate) foreign: bool,
 }
 
 /// What came of a call. The order is that of the worst: a success outweighs a refusal, a refusal a failure.
@@ -207,6 +216,7 @@ impl<'a> Record<'a> {
                 b',' if bytes.get(value_end + 1) == Some(&b'"') => at = value_end + 1,
                 b'}' => {
                     self.text = file.get(start..=value_end)?;
+                    self.plain = cursor.is_plain();
                     return Some(value_end + 1);
                 }
                 _ => return None,
@@ -233,7 +243,6 @@ impl<'a> Record<'a> {
             }
             Field::Identity => {
                 self.identity = value;
-                self.identity_is_plain = plain;
                 return Some(());
             }
             Field::Addendum => {
@@ -278,28 +287,50 @@ impl<'a> Record<'a> {
 
     /// Whether the identity may have to do with the root user. May say yes too often, never too seldom.
     pub fn may_be_root(&self) -> bool {
-        // The end of both `"Root"` and `:root"`; an escaped spelling is looked at closely.
-        static ROOT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"oot\""));
-        ROOT.find(self.identity.as_bytes()).is_some() || self.identity_is_escaped()
+        self.suspicion().root
     }
 
     /// Whether the identity may be that of another account. May say yes too often, never too seldom.
     pub fn may_be_foreign(&self) -> bool {
-        static FOREIGN: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"AWSAccount\""));
-        FOREIGN.find(self.identity.as_bytes()).is_some() || self.identity_is_escaped()
+        self.suspicion().foreign
+    }
+
+    /// Both of these, for the price of one.
+    pub(crate) fn suspicion(&self) -> Suspicion {
+        // The end of `"Root"`, `:root"` and `"AWSAccount"`; an escaped spelling is looked at closely.
+        static ENDS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"t\""));
+        let escaped = self.identity_is_escaped();
+        let mut found = Suspicion { root: escaped, foreign: escaped };
+        for at in ENDS.find_iter(self.identity.as_bytes()) {
+            let before = &self.identity.as_bytes()[..at];
+            found.root |= before.ends_with(b"oo");
+            found.foreign |= before.ends_with(b"\"AWSAccoun");
+        }
+        found
     }
 
     fn identity_is_escaped(&self) -> bool {
-        !self.identity_is_plain && memchr::memchr(b'\\', self.identity.as_bytes()).is_some()
+        !self.plain && memchr::memchr(b'\\', self.identity.as_bytes()).is_some()
     }
 
-    /// Whether the record's text holds a word, in letters of either case. May say yes too often, never too seldom.
+    /// Whether the record's text holds a word, letter for letter. May say yes too often, never too seldom.
     pub fn mentions(&self, word: &str) -> bool {
+        memchr::memmem::find(self.text.as_bytes(), word.as_bytes()).is_some() || self.may_spell_otherwise()
+    }
+
+    /// The same in letters of either case.
+    pub fn mentions_in_any_case(&self, word: &str) -> bool {
         let text = self.text.as_bytes();
         let Some((first, rest)) = word.as_bytes().split_first() else { return true };
-        let follows = |at: usize| text.get(at + 1..at + word.len()).is_some_and(|next| next.eq_ignore_ascii_case(rest));
+        let follows =
+            |at: usize| text.get(at + 1..=at + rest.len()).is_some_and(|next| next.eq_ignore_ascii_case(rest));
         memchr::memchr2_iter(first.to_ascii_lowercase(), first.to_ascii_uppercase(), text).any(follows)
-            || memchr::memmem::find(text, br"\u").is_some()
+            || self.may_spell_otherwise()
+    }
+
+    /// Whether letters may be escaped somewhere.
+    fn may_spell_otherwise(&self) -> bool {
+        !self.plain && memchr::memmem::find(self.text.as_bytes(), br"\u").is_some()
     }
 
     /// `eventTime`, or why it cannot be read.

@@ -506,6 +506,7 @@ static LOG_KEY_ATTACKED: Detection = Detection {
             "CancelKeyDeletion",
         ],
     )],
+    glance: |_, settings| !settings.own.keys.is_empty(),
     check: key_attacked,
     why: "Without its key CloudTrail cannot write, and nobody can read what it wrote.",
     runbook: &[

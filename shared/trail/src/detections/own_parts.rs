@@ -38,6 +38,7 @@ static OWN_PART_TOUCHED: Detection = Detection {
         Want::Calls("secretsmanager.amazonaws.com", &SECRETS_NAMES),
         Want::Calls("chatbot.amazonaws.com", &CHATBOT_NAMES),
     ],
+    glance: |_, settings| !settings.own.stack.is_empty() && !settings.own.account.is_empty(),
     check: touched,
     why: "Whoever breaks or rewrites the monitor goes unseen afterwards.",
     runbook: &[
