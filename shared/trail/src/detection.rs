@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
+use memchr::memmem::Finder;
 use serde::{Deserialize, Serialize};
 
 use crate::actor::Actor;
@@ -134,7 +135,7 @@ impl Want {
         match self {
             Self::Calls(source, names) => record.source == source && names.contains(&record.action()),
             Self::CallsSaying(source, names, words) => {
-                record.source == source && names.contains(&record.action()) && says(record, words)
+                record.source == source && names.contains(&record.action()) && record.mentions_one_of(&finders(words))
             }
             Self::Named(names) => names.contains(&record.action()),
             Self::Changes(source) => record.source == source && record.changes(),
@@ -145,11 +146,35 @@ impl Want {
     }
 }
 
-/// Whether a record's text holds one of these words. What is escaped may be any of them.
-fn says(record: &Record<'_>, words: &[&str]) -> bool {
-    let text = record.text().as_bytes();
-    let holds = |word: &str| memchr::memmem::find(text, word.as_bytes()).is_some();
-    holds("\\u00") || words.iter().any(|word| holds(word))
+fn finders(words: &[&'static str]) -> Vec<Finder<'static>> {
+    words.iter().map(|word| Finder::new(*word)).collect()
+}
+
+/// Says of most names, without hashing them, that nobody wants them: a bit for what a name's length and last letters
+/// come to.
+#[derive(Debug)]
+struct Names([u64; 64]);
+
+impl Names {
+    /// None yet.
+    const NONE: Self = Self([0; 64]);
+
+    fn insert(&mut self, name: &str) {
+        let (word, bit) = Self::place(name);
+        self.0[word] |= bit;
+    }
+
+    /// Whether the name may have been inserted. May say yes too often, never too seldom.
+    fn may_hold(&self, name: &str) -> bool {
+        let (word, bit) = Self::place(name);
+        self.0[word] & bit != 0
+    }
+
+    fn place(name: &str) -> (usize, u64) {
+        let last = name.as_bytes().last_chunk().map_or(0, |last| u64::from_le_bytes(*last));
+        let mixed = (last ^ name.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        ((mixed >> 58) as usize, 1 << (mixed >> 52 & 63))
+    }
 }
 
 /// A record under examination.
@@ -322,6 +347,8 @@ impl Catch {
 pub struct Engine {
     settings: Settings,
     detections: Vec<&'static Detection>,
+    /// All names that are wanted, of whichever service.
+    names: Names,
     sources: HashMap<&'static str, Source, FixedState>,
     named: HashMap<&'static str, Vec<u16>, FixedState>,
     root: Vec<u16>,
@@ -333,7 +360,23 @@ pub struct Engine {
 struct Source {
     changes: Vec<u16>,
     names: HashMap<&'static str, Vec<u16>, FixedState>,
-    saying: HashMap<&'static str, Vec<(u16, &'static [&'static str])>, FixedState>,
+    saying: HashMap<&'static str, Vec<(u16, Vec<Finder<'static>>)>, FixedState>,
+}
+
+impl Source {
+    fn candidates(&self, record: &Record<'_>, (action, changes): (&str, bool), wanted: &mut dyn FnMut(&[u16])) {
+        if let Some(indices) = self.names.get(action) {
+            wanted(indices);
+        }
+        if changes {
+            wanted(&self.changes);
+        }
+        for (index, words) in self.saying.get(action).into_iter().flatten() {
+            if record.mentions_one_of(words) {
+                wanted(&[*index]);
+            }
+        }
+    }
 }
 
 impl Engine {
@@ -347,6 +390,7 @@ impl Engine {
         let mut engine = Self {
             settings,
             detections: Vec::new(),
+            names: Names::NONE,
             sources: HashMap::default(),
             named: HashMap::default(),
             root: Vec::new(),
@@ -371,16 +415,23 @@ impl Engine {
         match want {
             Want::Calls(source, names) => {
                 let source = self.sources.entry(source).or_default();
-                names.iter().for_each(|name| source.names.entry(name).or_default().push(index));
+                for name in names {
+                    self.names.insert(name);
+                    source.names.entry(name).or_default().push(index);
+                }
             }
             Want::CallsSaying(source, names, words) => {
                 let source = self.sources.entry(source).or_default();
                 for name in names {
-                    source.saying.entry(name).or_default().push((index, words));
+                    self.names.insert(name);
+                    source.saying.entry(name).or_default().push((index, finders(words)));
                 }
             }
             Want::Named(names) => {
-                names.iter().for_each(|name| self.named.entry(name).or_default().push(index));
+                for name in names {
+                    self.names.insert(name);
+                    self.named.entry(name).or_default().push(index);
+                }
             }
             Want::Changes(source) => self.sources.entry(source).or_default().changes.push(index),
             Want::Root => self.root.push(index),
@@ -438,21 +489,14 @@ impl Engine {
     }
 
     fn candidates(&self, record: &Record<'_>, wanted: &mut dyn FnMut(&[u16])) {
-        if let Some(source) = self.sources.get(&*record.source) {
-            if let Some(indices) = source.names.get(record.action()) {
-                wanted(indices);
-            }
-            if !source.changes.is_empty() && record.changes() {
-                wanted(&source.changes);
-            }
-            let saying = (!source.saying.is_empty()).then(|| source.saying.get(record.action())).flatten();
-            for (index, words) in saying.into_iter().flatten() {
-                if says(record, words) {
-                    wanted(&[*index]);
-                }
-            }
+        let action = record.action();
+        let (named, changes) = (self.names.may_hold(action), record.changes());
+        if (named || changes)
+            && let Some(source) = self.sources.get(&*record.source)
+        {
+            source.candidates(record, (action, changes), wanted);
         }
-        if let Some(indices) = self.named.get(record.action()) {
+        if named && let Some(indices) = self.named.get(action) {
             wanted(indices);
         }
         let suspicion = record.suspicion();

@@ -315,7 +315,12 @@ impl<'a> Record<'a> {
 
     /// Whether the record's text holds a word, letter for letter. May say yes too often, never too seldom.
     pub fn mentions(&self, word: &str) -> bool {
-        memchr::memmem::find(self.text.as_bytes(), word.as_bytes()).is_some() || self.may_spell_otherwise()
+        self.mentions_one_of(&[Finder::new(word)])
+    }
+
+    /// The same for any of several words that are looked for again and again.
+    pub(crate) fn mentions_one_of(&self, words: &[Finder<'_>]) -> bool {
+        words.iter().any(|word| word.find(self.text.as_bytes()).is_some()) || self.may_spell_otherwise()
     }
 
     /// The same in letters of either case.
@@ -328,9 +333,10 @@ impl<'a> Record<'a> {
             || self.may_spell_otherwise()
     }
 
-    /// Whether letters may be escaped somewhere.
+    /// Whether letters may be escaped somewhere; those that words are made of lie below U+0100.
     fn may_spell_otherwise(&self) -> bool {
-        !self.plain && memchr::memmem::find(self.text.as_bytes(), br"\u").is_some()
+        static ESCAPED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(br"\u00"));
+        !self.plain && ESCAPED.find(self.text.as_bytes()).is_some()
     }
 
     /// `eventTime`, or why it cannot be read.
@@ -498,7 +504,9 @@ fn literal(bytes: &[u8], start: usize, word: &[u8]) -> Option<usize> {
 #[inline]
 fn scalar(value: &str, plain: bool) -> Option<Cow<'_, str>> {
     match value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        Some(inner) if plain || !inner.bytes().any(|b| b == b'\\' || b < 0x20) => Some(Cow::Borrowed(inner)),
+        Some(inner) if plain || !inner.bytes().fold(false, |odd, b| odd | (b == b'\\') | (b < 0x20)) => {
+            Some(Cow::Borrowed(inner))
+        }
         Some(_) => serde_json::from_str::<String>(value).ok().map(Cow::Owned),
         None if value == "null" => Some(Cow::Borrowed("")),
         None => Some(Cow::Borrowed(value)),

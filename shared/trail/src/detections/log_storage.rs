@@ -1,5 +1,8 @@
 //! Someone touched what holds the log files: their buckets, their objects, the keys that encrypt them.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use serde_json::Value;
 
 use super::own_parts::{begins_with, is_deployment, is_own_role, is_part};
@@ -161,11 +164,13 @@ fn watched(case: &Case<'_>, bucket: &str) -> Option<Watched> {
 
 /// Whether a bucket that is watched may be mentioned at all: objects are written all the time.
 fn may_be_watched(record: &Record<'_>, settings: &Settings) -> bool {
+    static TELLING: LazyLock<[Finder<'static>; 2]> =
+        LazyLock::new(|| ["cloudtrail", "aws-controltower-logs-"].map(|name| Finder::new(name)));
     let own = &settings.own;
     let named = |name: &String| record.mentions(name.rsplit(':').next().unwrap_or(name));
     own.log_buckets.iter().any(named)
-        || (!own.stack.is_empty() && record.mentions(&own.stack))
-        || (own.log_buckets.is_empty() && (record.mentions("cloudtrail") || record.mentions("aws-controltower-logs-")))
+        || (!own.stack.is_empty() && record.mentions_in_any_case(&own.stack))
+        || (own.log_buckets.is_empty() && record.mentions_one_of(&*TELLING))
 }
 
 /// Whether the settings say that a bucket holds log files; they may give its ARN.
