@@ -504,9 +504,7 @@ fn literal(bytes: &[u8], start: usize, word: &[u8]) -> Option<usize> {
 #[inline]
 fn scalar(value: &str, plain: bool) -> Option<Cow<'_, str>> {
     match value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        Some(inner) if plain || !inner.bytes().fold(false, |odd, b| odd | (b == b'\\') | (b < 0x20)) => {
-            Some(Cow::Borrowed(inner))
-        }
+        Some(inner) if plain || !inner.bytes().any(|b| b == b'\\' || b < 0x20) => Some(Cow::Borrowed(inner)),
         Some(_) => serde_json::from_str::<String>(value).ok().map(Cow::Owned),
         None if value == "null" => Some(Cow::Borrowed("")),
         None => Some(Cow::Borrowed(value)),

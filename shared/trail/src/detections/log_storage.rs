@@ -165,7 +165,7 @@ fn watched(case: &Case<'_>, bucket: &str) -> Option<Watched> {
 /// Whether a bucket that is watched may be mentioned at all: objects are written all the time.
 fn may_be_watched(record: &Record<'_>, settings: &Settings) -> bool {
     static TELLING: LazyLock<[Finder<'static>; 2]> =
-        LazyLock::new(|| ["cloudtrail", "aws-controltower-logs-"].map(|name| Finder::new(name)));
+        LazyLock::new(|| ["cloudtrail", "aws-controltower-logs-"].map(Finder::new));
     let own = &settings.own;
     let named = |name: &String| record.mentions(name.rsplit(':').next().unwrap_or(name));
     own.log_buckets.iter().any(named)
