@@ -17,6 +17,7 @@ pub mod record;
 pub mod selectors;
 pub mod settings;
 pub mod shape;
+pub mod snapshot;
 pub mod time;
 pub mod window;
 

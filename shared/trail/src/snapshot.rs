@@ -1,0 +1,113 @@
+//! What AWS answered about an account's settings at one time: plain data, that controls judge and auditors keep.
+//!
+//! Every question that was asked is in here with its answer, also where the answer was a refusal. So "there is none" and
+//! "could not look" are never the same. Bodies have the members that the AWS API reference gives them, in the form that
+//! `aws --output json` prints, pages joined; XML answers are written the same way.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::time::Time;
+
+/// The version of the form below. A snapshot of another version is refused by name.
+pub const VERSION: u32 = 1;
+
+/// The region of questions whose answer is the same everywhere: IAM, Organizations.
+pub const GLOBAL: &str = "global";
+
+/// What was asked about one account, and what AWS answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The form: [`VERSION`].
+    pub version: u32,
+    /// The account that is audited.
+    pub account: String,
+    /// When the first question was asked.
+    pub taken: Time,
+    /// Everything that was asked, in any order.
+    pub answers: Vec<Answer>,
+}
+
+/// A question and its answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Service and API call: `cloudtrail:DescribeTrails`, `s3:GetBucketPolicy`.
+    pub call: String,
+    /// The account whose credentials asked.
+    pub account: String,
+    /// The region that was asked, or [`GLOBAL`].
+    pub region: String,
+    /// The parameters, by the names of the API reference.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, String>,
+    /// When.
+    pub time: Time,
+    /// AWS's id of the request; empty where there was no answer.
+    #[serde(default)]
+    pub request_id: String,
+    /// SHA-256 of the answer's bytes as they came; of all pages one after the other.
+    #[serde(default)]
+    pub sha256: String,
+    /// What came back.
+    #[serde(flatten)]
+    pub result: Reply,
+}
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// The answer.
+    Body(Value),
+    /// There was none.
+    Refusal(Refusal),
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// Of what kind.
+    pub cause: Cause,
+    /// AWS's error code, or a word for what happened on the way: `NoSuchBucketPolicy`, `ThrottlingException`.
+    pub code: String,
+    /// What AWS said, cut.
+    pub message: String,
+}
+
+/// Kinds of refusals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The caller may not ask.
+    Denied,
+    /// Asked too often, also after waiting.
+    Throttled,
+    /// No answer in time, or none at all.
+    Unreachable,
+    /// The thing asked about is not there: an answer in its own right.
+    Absent,
+    /// The region or the service is not enabled for the account.
+    Disabled,
+    /// The role that asks could not be taken.
+    NoRole,
+    /// The answer cannot be read, or the error is none that is known here.
+    Unknown,
+}
+
+impl Snapshot {
+    /// The answer to a question with these parameters. A question may have been asked with more.
+    pub fn answer(&self, call: &str, region: &str, parameters: &[(&str, &str)]) -> Option<&Answer> {
+        self.answers.iter().find(|answer| {
+            answer.call == call && answer.region == region && parameters.iter().all(|(k, v)| answer.is_about(k, v))
+        })
+    }
+}
+
+impl Answer {
+    /// Whether a parameter has this value.
+    pub fn is_about(&self, parameter: &str, value: &str) -> bool {
+        self.parameters.get(parameter).is_some_and(|asked| asked == value)
+    }
+}
