@@ -6,9 +6,10 @@ use trail::alert::{
     Entry, Related, Resolution, Status, finding_json, finding_line, finding_ocsf, message, summary_line,
 };
 use trail::settings::Settings;
+use trail::time::Time;
 
 use crate::Ending;
-use crate::cli::{FindingsAction, FindingsArgs, Format};
+use crate::cli::{FindingsAction, FindingsArgs, Format, StateArgs};
 use crate::output::{self, Printer};
 use crate::{input, place};
 
@@ -16,18 +17,19 @@ use crate::{input, place};
 pub(crate) async fn run(arguments: FindingsArgs) -> anyhow::Result<Ending> {
     let settings = input::settings(arguments.state.settings.as_deref())?;
     let state = place::state(&arguments.state).await?;
+    let today = newest_day(&state, &arguments.state).await?;
     match &arguments.action {
-        None | Some(FindingsAction::List) => list(&state, &arguments, &settings).await?,
-        Some(FindingsAction::Show { id }) => show(&state, id, &settings, arguments.format).await?,
-        Some(FindingsAction::Ack { id, note }) => set(&state, id, (Status::Acknowledged, None), note).await?,
+        None | Some(FindingsAction::List) => list(&state, &arguments, &settings, today).await?,
+        Some(FindingsAction::Show { id }) => show((&state, today), id, &settings, arguments.format).await?,
+        Some(FindingsAction::Ack { id, note }) => set((&state, today), id, (Status::Acknowledged, None), note).await?,
         Some(FindingsAction::Close { id, resolution, note }) => {
-            set(&state, id, (Status::Closed, Some(*resolution)), note).await?;
+            set((&state, today), id, (Status::Closed, Some(*resolution)), note).await?;
         }
     }
     Ok(Ending::Done)
 }
 
-async fn list(state: &State, arguments: &FindingsArgs, settings: &Settings) -> anyhow::Result<()> {
+async fn list(state: &State, arguments: &FindingsArgs, settings: &Settings, today: Time) -> anyhow::Result<()> {
     let query = Query {
         days: arguments.days,
         status: arguments.status,
@@ -35,23 +37,25 @@ async fn list(state: &State, arguments: &FindingsArgs, settings: &Settings) -> a
         category: arguments.category,
         actor: arguments.actor.clone(),
     };
-    let mut entries = state.findings(&query, newest_day(state).await?).await?;
+    let mut entries = state.findings(&query, today).await?;
     entries.sort_by_key(|entry| std::cmp::Reverse(entry.finding.last_seen));
     let mut printer = Printer::new();
     for entry in &entries {
         print_entry(&mut printer, entry, settings, arguments.format)?;
     }
-    output::note(&format!("{} findings: {}", entries.len(), summary_line(entries.iter().map(|e| &e.finding))));
+    output::note(&format!("{} findings: {}", entries.len(), summary_line(entries.iter().map(|e| e.finding.severity))));
     Ok(())
 }
 
-/// Today, or the last day that log files are from: old logs are read on one machine, too.
-async fn newest_day(state: &State) -> anyhow::Result<trail::time::Time> {
-    let heard = state.accounts_heard().await?;
-    let last = heard.iter().map(|heard| heard.last_heard).max();
+/// Today; on one machine the last day that log files are from, since old ones are read there, too.
+async fn newest_day(state: &State, arguments: &StateArgs) -> anyhow::Result<Time> {
     let today = cloud::deployment::now();
+    if arguments.table.is_some() {
+        return Ok(today);
+    }
+    let last = state.accounts_heard().await?.into_iter().map(|heard| heard.last_heard).max();
     // A day more: a finding's first record may be dated behind its file.
-    Ok(last.map_or(today, |last| trail::time::Time(last.0 + 86_400)).min(today))
+    Ok(last.map_or(today, |last| Time(last.0 + 86_400)).min(today))
 }
 
 fn print_entry(printer: &mut Printer, entry: &Entry, settings: &Settings, format: Format) -> anyhow::Result<()> {
@@ -82,8 +86,8 @@ fn status(entry: &Entry) -> String {
     }
 }
 
-async fn show(state: &State, id: &str, settings: &Settings, format: Format) -> anyhow::Result<()> {
-    let entry = state.find(id, newest_day(state).await?).await?;
+async fn show((state, today): (&State, Time), id: &str, settings: &Settings, format: Format) -> anyhow::Result<()> {
+    let entry = state.find(id, today).await?;
     let mut printer = Printer::new();
     if format != Format::Text {
         return print_entry(&mut printer, &entry, settings, format);
@@ -105,9 +109,14 @@ async fn show(state: &State, id: &str, settings: &Settings, format: Format) -> a
     Ok(())
 }
 
-async fn set(state: &State, id: &str, status: (Status, Option<Resolution>), note: &str) -> anyhow::Result<()> {
+async fn set(
+    (state, today): (&State, Time),
+    id: &str,
+    status: (Status, Option<Resolution>),
+    note: &str,
+) -> anyhow::Result<()> {
     anyhow::ensure!(!note.trim().is_empty(), "a status change needs a note: --note \"why\"");
-    let entry = state.find(id, newest_day(state).await?).await?;
+    let entry = state.find(id, today).await?;
     let what = match status {
         (_, Some(resolution)) => format!("closed as {}", json!(resolution).as_str().unwrap_or_default()),
         _ => "acknowledged".to_owned(),

@@ -11,6 +11,7 @@ use cloud::stores::{Stores, folder};
 use futures::StreamExt;
 use object_store::ObjectStore;
 use trail::envelope::ObjectRef;
+use trail::object_key::{ObjectKey, ObjectKind};
 use trail::settings::Own;
 
 use crate::Ending;
@@ -23,12 +24,12 @@ const BATCH: usize = 64;
 /// Runs the command.
 pub(crate) async fn run(arguments: IngestArgs) -> anyhow::Result<Ending> {
     let stores = Arc::new(Stores::new(cloud::deployment::sdk_config().await));
-    let objects = objects(&stores, &arguments.sources).await?;
+    let mut problems = Vec::new();
+    let objects = objects(&stores, &arguments.sources, &mut problems).await?;
     let ingest = Ingest::new(deployment(&arguments, stores).await?);
     let started = std::time::Instant::now();
     let bar = output::progress(objects.len() as u64);
     let mut totals = Totals::default();
-    let mut problems = Vec::new();
     for batch in objects.chunks(BATCH) {
         let (batch_totals, failed) = ingest.objects(batch.to_vec()).await?;
         totals += batch_totals;
@@ -77,8 +78,8 @@ async fn deployment(arguments: &IngestArgs, stores: Arc<Stores>) -> anyhow::Resu
     })
 }
 
-/// All log files of the sources.
-async fn objects(stores: &Stores, sources: &[String]) -> anyhow::Result<Vec<ObjectRef>> {
+/// All log files of the sources; folders that cannot be read are problems.
+async fn objects(stores: &Stores, sources: &[String], problems: &mut Vec<String>) -> anyhow::Result<Vec<ObjectRef>> {
     let mut objects = Vec::new();
     let mut paths = Vec::new();
     for source in sources {
@@ -89,9 +90,8 @@ async fn objects(stores: &Stores, sources: &[String]) -> anyhow::Result<Vec<Obje
     }
     if !paths.is_empty() {
         let found = input::find(&paths)?;
-        if found.passed_over > 0 {
-            output::note(&format!("{} files passed over: by their names no log files", found.passed_over));
-        }
+        found.note();
+        problems.extend(found.unread);
         objects.extend(found.files.iter().map(|path| ObjectRef {
             bucket: String::new(),
             key: path.to_string_lossy().into_owned(),
@@ -110,7 +110,8 @@ async fn listed(stores: &Stores, rest: &str, url: &str) -> anyhow::Result<Vec<Ob
     while let Some(found) = list.next().await {
         let found = found.with_context(|| url.to_owned())?;
         let key = found.location.to_string();
-        if key.ends_with(".json.gz") && !key.contains("/CloudTrail-Digest/") {
+        let kind = ObjectKey::parse(&key).kind;
+        if key.ends_with(".json.gz") && !matches!(kind, ObjectKind::Digest | ObjectKind::Foreign) {
             objects.push(ObjectRef { bucket: bucket.clone(), key, version: None });
         }
     }

@@ -30,11 +30,12 @@ use crate::output::{self, Printer};
 pub(crate) fn run(arguments: &ScanArgs) -> anyhow::Result<Ending> {
     let engine = Engine::new(input::settings(arguments.settings.as_deref())?);
     let inputs = input::find(&arguments.paths)?;
-    if inputs.passed_over > 0 {
-        output::note(&format!("{} files passed over: by their names no log files", inputs.passed_over));
-    }
+    inputs.note();
+    let unread = inputs.unread;
     let files: Vec<Source> = inputs.files.into_iter().map(Source::Path).collect();
-    let scanned = scan(&engine, &files, arguments.matches);
+    let mut scanned = scan(&engine, &files, arguments.matches);
+    scanned.unread += unread.len();
+    scanned.problems.extend(unread);
     let mut printer = Printer::new();
     if arguments.matches {
         print_matches(&mut printer, &scanned, arguments.min_severity)?;
@@ -207,11 +208,11 @@ impl Gathered {
         if let Some(problem) = &report.problem {
             self.unread(format!("{}: {problem}", read.name));
         }
-        for bad in &report.quarantined {
+        for bad in &report.kept {
             self.scanned.problems.push(format!("{}: record {}: {}", read.name, bad.index, bad.reason));
         }
         self.scanned.records += report.records;
-        self.scanned.quarantined += report.quarantined.len();
+        self.scanned.quarantined += report.quarantined;
         let subject = Subject { id: &read.name, key: &read.name };
         let mut found = subject.problems(&report, read.trailing);
         if self.note_identities(&read.identities) {

@@ -1,8 +1,11 @@
 //! `qtrail status`: whether everything runs. Each line is ok, or says what to do.
 
+use std::path::Path;
+
 use cloud::deployment::now;
 use cloud::state::{AccountHeard, Query, State};
 use trail::alert::{Status, summary_line};
+use trail::settings::Settings;
 use trail::time::Time;
 
 use crate::Ending;
@@ -25,18 +28,10 @@ pub(crate) async fn run(arguments: StatusArgs) -> anyhow::Result<Ending> {
     if live {
         lines.extend(deployment(&state).await?);
     }
-    lines.push(Line::ok(
-        "settings",
-        &match arguments.state.settings {
-            Some(path) => format!(
-                "{}: {} accounts, {} expectations",
-                path.display(),
-                settings.accounts.len(),
-                settings.expected.len()
-            ),
-            None => "the defaults (no --settings)".to_owned(),
-        },
-    ));
+    lines.push(match (&arguments.state.settings, live) {
+        (None, true) => in_force(state.last_settings().await?),
+        (path, _) => Line::ok("settings", &format!("{}: {}", source(path.as_deref()), extent(&settings))),
+    });
     let mut printer = Printer::new();
     let mut all_ok = true;
     for line in lines {
@@ -117,7 +112,7 @@ async fn findings(state: &State, heard: &[AccountHeard]) -> anyhow::Result<Line>
     let last = heard.iter().map(|heard| heard.last_heard).max().unwrap_or_else(now);
     let query = Query { days: 90, status: Some(Status::New), ..Query::default() };
     let new = state.findings(&query, Time(last.0 + 86_400).min(now())).await?;
-    Ok(Line::ok("findings", &format!("new: {}", summary_line(new.iter().map(|entry| &entry.finding)))))
+    Ok(Line::ok("findings", &format!("new: {}", summary_line(new.iter().map(|entry| entry.finding.severity)))))
 }
 
 /// What only a deployment has: queues, topics, alerts.
@@ -146,17 +141,27 @@ async fn deployment(state: &State) -> anyhow::Result<Vec<Line>> {
     Ok(lines)
 }
 
+/// How many messages wait that one look may find without anything being wrong: an hour of a large organization.
+const WAITING: u64 = 5_000;
+
+/// Log files that were delivered and not read yet, or given up.
 async fn queue(sqs: &aws_sdk_sqs::Client, what: &'static str, url: &str, is_dead: bool) -> Line {
-    let name = aws_sdk_sqs::types::QueueAttributeName::ApproximateNumberOfMessages;
-    let asked = sqs.get_queue_attributes().queue_url(url).attribute_names(name.clone()).send().await;
-    let count = match asked {
-        Ok(answer) => answer.attributes().and_then(|all| all.get(&name)).cloned().unwrap_or_default(),
+    use aws_sdk_sqs::types::QueueAttributeName as Name;
+    let names = [Name::ApproximateNumberOfMessages, Name::ApproximateNumberOfMessagesNotVisible];
+    let asked = sqs.get_queue_attributes().queue_url(url).set_attribute_names(Some(names.to_vec())).send().await;
+    let counts = match asked {
+        Ok(answer) => answer.attributes.unwrap_or_default(),
         Err(error) => return Line::todo(what, format!("cannot be asked: {}", error.into_service_error())),
     };
-    if is_dead && count != "0" {
-        return Line::todo(what, format!("{count} messages: read one for its reason, mend it, then redrive the queue"));
+    let [waiting, read] = names.map(|name| counts.get(&name).and_then(|count| count.parse().ok()).unwrap_or(0_u64));
+    let said = format!("{waiting} waiting, {read} being read");
+    match (is_dead, waiting) {
+        (true, 1..) => {
+            Line::todo(what, format!("{waiting} messages: read one for its reason, mend it, then redrive the queue"))
+        }
+        (false, WAITING..) => Line::todo(what, format!("{said}: is the function throttled or failing? See its alarms")),
+        _ => Line::ok(what, &said),
     }
-    Line::ok(what, &format!("{count} waiting"))
 }
 
 async fn subscribers(sns: &aws_sdk_sns::Client, topic: &str) -> Line {
@@ -174,4 +179,23 @@ async fn subscribers(sns: &aws_sdk_sns::Client, topic: &str) -> Line {
         );
     }
     Line::ok("subscribers", &format!("{count} confirmed"))
+}
+
+fn source(path: Option<&Path>) -> String {
+    path.map_or_else(|| "the defaults (no --settings)".to_owned(), |path| path.display().to_string())
+}
+
+fn extent(settings: &Settings) -> String {
+    format!("{} accounts, {} expectations", settings.accounts.len(), settings.expected.len())
+}
+
+/// The settings that the functions last took. None of them has run while nothing is kept.
+fn in_force(kept: Option<String>) -> Line {
+    let Some(text) = kept.filter(|text| !text.trim().is_empty()) else {
+        return Line::ok("settings", "the defaults: there is no config.toml in the data bucket");
+    };
+    match Settings::from_toml(&text) {
+        Ok(settings) => Line::ok("settings", &format!("config.toml as last taken: {}", extent(&settings))),
+        Err(error) => Line::todo("settings", format!("the last good ones are no longer understood: {error}")),
+    }
 }

@@ -180,9 +180,8 @@ async fn bad_objects_in_one_batch_cost_each_other_nothing() {
         assert_eq!(failures(&answer), expected);
         assert_eq!(stack.findings().await, Oracle::new().findings(&files));
     }
-    let good: Vec<LogFile> = rows.iter().filter(|row| !row.fails).map(|row| row.file.clone()).collect();
     let counts = stack.dynamo.items_under("C#").await;
-    assert_eq!(counts.iter().map(numbers).collect::<Vec<_>>(), [Oracle::new().counts(&good)], "counted once");
+    assert_eq!(counts.iter().map(numbers).collect::<Vec<_>>(), [Oracle::new().counts(&files)], "counted once");
 }
 
 #[tokio::test]
@@ -222,6 +221,20 @@ async fn an_inflate_bomb_stops_at_the_bound() {
     let counts = by_detection(&found);
     let expected = ["cloudtrail-trail-stopped", "ec2-security-group-opened", "log-file-unreadable"];
     assert!(expected.iter().all(|detection| counts.contains_key(detection)), "{counts:?}");
+}
+
+#[tokio::test]
+async fn a_file_of_unreadable_records_alone_fills_nothing() {
+    let bad = LogFile::raw("bad", gzip(format!("{{\"Records\":[{}{}]}}", "1,".repeat(2_999), stop()).as_bytes()));
+    let stack = Stack::start().await;
+    stack.deliver(std::slice::from_ref(&bad)).await;
+    let ingest = stack.ingest().await;
+    let answer = ingest.invoke(&batch([&bad])).await.expect("the function lives");
+    assert_eq!(failures(&answer), ["m0"]);
+    assert!(ingest.output().line_with("the first 1000 are kept").await.is_some());
+    assert_eq!(stack.s3.keys(DATA, "quarantine").await.len(), 2_000, "bytes and reason of each that is kept");
+    assert_eq!(numbers(&stack.dynamo.items_under("C#").await[0]), [1, 3_000, 1, 2_999, 0], "all of them are counted");
+    assert!(by_detection(&stack.findings().await).contains_key("cloudtrail-trail-stopped"));
 }
 
 #[tokio::test]

@@ -430,3 +430,14 @@ fn every_command_has_help_with_examples() {
         assert!(stdout(&output).contains("Example"), "{name}: {}", stdout(&output));
     }
 }
+
+#[test]
+fn links_that_lead_back_or_nowhere_do_not_end_a_scan() {
+    let folder = Folder::of(&clean_day());
+    let logs = std::path::PathBuf::from(folder.path("logs"));
+    std::os::unix::fs::symlink(&logs, logs.join("again")).expect("a link");
+    std::os::unix::fs::symlink(logs.join("nowhere"), logs.join("broken")).expect("a link");
+    let output = qtrail(&["scan", &folder.path("logs")]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("files=6 "), "each file once: {said}");
+}

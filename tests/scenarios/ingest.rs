@@ -1,6 +1,7 @@
 //! Log files in, findings and alerts out: the whole way, once.
 
 use super::*;
+use crate::support::s3::gzip;
 
 /// A day's files: an intrusion in ordinary traffic.
 fn attack() -> Vec<LogFile> {
@@ -117,11 +118,53 @@ async fn files_records_and_accounts_are_on_record() {
 }
 
 #[tokio::test]
+async fn when_chat_cannot_be_told_people_are_and_a_metric_says_so() {
+    let stack = Stack::start().await;
+    let gone = stack.environment().set("QTRAIL_CHAT_TOPIC", &format!("{}-gone", stack.chat));
+    let ingest = Function::start(&binary("ingest"), &gone).await;
+    let file = LogFile::of("stop", &[stop_trail(1, "org-trail", &json!({}))]);
+    stack.deliver(std::slice::from_ref(&file)).await;
+    deliver_until_done(&ingest, &batch([&file])).await;
+    assert_eq!(stack.sns.published_to(&stack.people).len(), 1);
+    assert!(stack.dynamo.index("due").await.is_empty(), "people are not told again for chat's sake");
+    assert!(ingest.output().line_with(r#""ChatFailures":1"#).await.is_some());
+}
+
+#[tokio::test]
+async fn a_damaged_file_that_comes_again_is_counted_once() {
+    let stack = Stack::start().await;
+    let ingest = stack.ingest().await;
+    let cut = LogFile::raw("cut", gzip(br#"{"Records":[{"eventSource":"a","eventName":"b"},{"eventSou"#));
+    stack.deliver(std::slice::from_ref(&cut)).await;
+    for _ in 0..3 {
+        ingest.invoke(&batch([&cut])).await.expect("an answer");
+    }
+    let metrics = ingest.output().stdout.all();
+    let counted = metrics.iter().filter(|line| line.contains(r#""RecordsIn":2"#)).count();
+    let again = metrics.iter().filter(|line| line.contains(r#""RecordsIn":0"#)).count();
+    assert_eq!((counted, again), (1, 2), "{metrics:?}");
+    let file = &stack.dynamo.items_under("L#").await[0];
+    assert!(file["problem"].as_str().is_some_and(|problem| problem.contains("damaged")), "{file}");
+    assert!(stack.dynamo.items_under("ACCOUNTS").await.is_empty(), "damage is no sign of life");
+}
+
+#[tokio::test]
+async fn logs_of_other_services_in_the_bucket_are_none_of_ours() {
+    let stack = Stack::start().await;
+    let config = key("config").replace("/CloudTrail/", "/Config/");
+    let foreign = LogFile { key: config, bytes: gzip(br#"{"configurationItems":[]}"#) };
+    stack.deliver(std::slice::from_ref(&foreign)).await;
+    deliver_until_done(&stack.ingest().await, &batch([&foreign])).await;
+    assert!(stack.findings().await.is_empty());
+    assert!(stack.dynamo.items_under("L#").await.is_empty());
+}
+
+#[tokio::test]
 async fn the_log_is_json_by_lines_and_says_nothing_of_what_records_hold() {
     let (_stack, ingest) = attacked().await;
     let metrics = ingest.output().line_with("CloudWatchMetrics").await.expect("metrics");
     let metrics: Value = serde_json::from_str(&metrics).expect("JSON");
-    for (name, count) in [("LogFiles", 3), ("RecordsIn", 8), ("RecordsEvaluated", 8), ("RecordsQuarantined", 0)] {
+    for (name, count) in [("LogFiles", 3), ("RecordsIn", 8), ("RecordsEvaluated", 8), ("RecordsUnaccounted", 0)] {
         assert_eq!(metrics[name], count, "{name} in {metrics}");
         let about = &metrics["_aws"]["CloudWatchMetrics"][0];
         assert!(about["Metrics"].as_array().expect("a list").contains(&json!({"Name": name, "Unit": "Count"})));
@@ -130,7 +173,7 @@ async fn the_log_is_json_by_lines_and_says_nothing_of_what_records_hold() {
     assert_eq!(metrics["Stack"], "trail");
     let about = ingest.output().line_with("_stop.json.gz").await.expect("a line for each object");
     let about: Value = serde_json::from_str(&about).expect("JSON");
-    for field in ["request_id", "object", "records", "quarantined", "matches", "milliseconds"] {
+    for field in ["request_id", "object", "records", "quarantined", "findings", "milliseconds"] {
         assert!(!about[field].is_null(), "{field} in {about}");
     }
     assert_eq!(about["records"], 3);

@@ -396,7 +396,7 @@ impl Oracle {
             let (report, _) = self.report(file);
             counts[1] += count(report.records);
             counts[2] += count(report.evaluated);
-            counts[3] += count(report.quarantined.len());
+            counts[3] += count(report.quarantined);
             counts[4] += report.other_kinds.values().map(|n| count(*n)).sum::<u64>();
         }
         counts

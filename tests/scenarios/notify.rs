@@ -237,6 +237,19 @@ async fn the_daily_summary_says_what_is_open_what_waits_and_what_was_read() {
 }
 
 #[tokio::test]
+async fn a_summary_that_nobody_hears_stays_owed() {
+    let running = Running::start().await;
+    let stack = &running.stack;
+    stack.sns.confirm(&stack.people, 0);
+    running.notify.invoke(&json!({"do": "summary"})).await.expect("notify runs");
+    assert_eq!((running.owed().await, running.messages().len()), (1, 0));
+    stack.sns.confirm(&stack.people, 1);
+    running.due().await;
+    assert_eq!((running.owed().await, running.messages().len()), (0, 1));
+    assert_eq!(running.messages()[0].attributes["kind"], "summary");
+}
+
+#[tokio::test]
 async fn each_deployment_sends_one_test_alert_once_somebody_hears_it() {
     let running = Running::start().await;
     let stack = &running.stack;

@@ -58,6 +58,28 @@ async fn bad_settings_leave_the_last_good_ones_in_force_even_after_a_cold_start(
 }
 
 #[tokio::test]
+async fn settings_that_are_gone_stay_in_force() {
+    let stack = Stack::start().await;
+    stack.configure(GOOD).await;
+    assert!(subject_after_cold_start(&stack, 1).await.contains("prod-payments"));
+    stack.s3.delete(DATA, "config.toml").await;
+    let ingest = stack.ingest().await;
+    read(&stack, &ingest, 2).await;
+    let told = stack.sns.published_to(&stack.people);
+    assert!(told.last().and_then(|message| message.subject.clone()).is_some_and(|text| text.contains("prod-payments")));
+    assert!(ingest.output().line_with(r#""SettingsErrors":1"#).await.is_some());
+}
+
+#[tokio::test]
+async fn kept_settings_that_are_no_longer_understood_do_not_stop_the_monitor() {
+    let stack = Stack::start().await;
+    let state = cloud::state::State::new(stack.dynamo.client().clone(), TABLE);
+    state.keep_settings("from_another_version = true").await.expect("written");
+    stack.configure("alerts = \"sometimes\"").await;
+    assert!(subject_after_cold_start(&stack, 1).await.contains(ACCOUNT), "under the defaults");
+}
+
+#[tokio::test]
 async fn settings_that_were_never_good_leave_the_defaults_in_force() {
     let stack = Stack::start().await;
     stack.configure("alerts = \"sometimes\"").await;

@@ -14,7 +14,15 @@ const ARRIVALS: [&str; 3] = ["EventBridge", "SnsTopic", "S3"];
 const TOPIC: &str = "arn:aws:sns:eu-west-1:111122223333:logs";
 const TRAIL_KEY: &str = "arn:aws:kms:eu-west-1:111122223333:key/trail";
 const ACCOUNT: &str = "999988887777";
-const EMITTED: [&str; 5] = ["LogFiles", "DigestFiles", "RecordsQuarantined", "ConfirmedSubscribers", "SettingsErrors"];
+const EMITTED: [&str; 7] = [
+    "LogFiles",
+    "DigestFiles",
+    "RecordsQuarantined",
+    "RecordsUnaccounted",
+    "ConfirmedSubscribers",
+    "SettingsErrors",
+    "ChatFailures",
+];
 const EVERYTHING: [(&str, &str); 6] = [
     ("FastPath", "true"),
     ("Email", "people@example.com"),

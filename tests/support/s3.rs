@@ -71,6 +71,12 @@ impl S3 {
         }
     }
 
+    /// Deletes an object over HTTP.
+    pub(crate) async fn delete(&self, bucket: &str, key: &str) {
+        let key = Path::parse(key).expect("a key that S3 and object_store both take");
+        self.store(bucket).delete(&key).await.expect("deleted");
+    }
+
     /// The keys under `prefix`, sorted.
     pub(crate) async fn keys(&self, bucket: &str, prefix: &str) -> Vec<String> {
         let prefix = Path::parse(prefix).expect("a prefix");

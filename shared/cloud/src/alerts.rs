@@ -7,11 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_sdk_sns::Client;
 use aws_sdk_sns::types::MessageAttributeValue;
+use futures::{StreamExt, TryStreamExt, stream};
 use trail::alert::{Entry, Level, Message, Related, Status, Storm, Thread, message};
 use trail::settings::Settings;
 use trail::time::Time;
 
 use crate::error::Error;
+use crate::metrics::Metrics;
 use crate::state::{HistoryLine, Query, State};
 
 /// How many alerts a minute are sent one by one; the rest go out as one summary.
@@ -19,6 +21,9 @@ pub const SINGLE_ALERTS_A_MINUTE: i64 = 30;
 
 /// How long the number of confirmed subscribers is believed, in seconds.
 const SUBSCRIBERS_KEPT_SECONDS: i64 = 60;
+
+/// Claims and clears under way at the same time.
+const WRITES_AT_ONCE: usize = 16;
 
 /// How often a thread is tried for against other publishers.
 const RACES: usize = 8;
@@ -30,8 +35,18 @@ pub struct Alerts {
     people: String,
     chat: Option<String>,
     viewer: Option<String>,
+    metrics: Metrics,
     subscribers: Mutex<Option<(Time, i64)>>,
     unheard: AtomicBool,
+}
+
+/// Where alerts go.
+#[derive(Debug, Clone)]
+pub struct Topics {
+    /// ARN of the topic for people.
+    pub people: String,
+    /// ARN of the topic for chat, where there is one.
+    pub chat: Option<String>,
 }
 
 /// What became of something that was owed.
@@ -47,8 +62,10 @@ pub enum Told {
 
 impl Alerts {
     /// Alerts to these topics; without a chat topic chat is left out.
-    pub fn new(client: Client, people: String, chat: Option<String>, viewer: Option<String>) -> Self {
-        Self { client, people, chat, viewer, subscribers: Mutex::new(None), unheard: AtomicBool::new(false) }
+    pub fn new(client: Client, topics: Topics, viewer: Option<String>, metrics: Metrics) -> Self {
+        let Topics { people, chat } = topics;
+        let (subscribers, unheard) = (Mutex::new(None), AtomicBool::new(false));
+        Self { client, people, chat, viewer, metrics, subscribers, unheard }
     }
 
     /// How many subscribers of the topic for people have confirmed. SNS accepts messages for none, and drops them.
@@ -103,25 +120,24 @@ impl Alerts {
         if self.confirmed_subscribers(now).await? == 0 {
             return Ok(());
         }
-        let mut news = Vec::new();
-        for entry in entries {
-            let Some(level) = entry.due else { continue };
+        let owed = entries.iter().filter_map(|entry| Some((entry, entry.due?)));
+        let claims = owed.map(|(entry, level)| async move {
             if self.claim(state, entry, now).await? {
-                news.push((entry, level));
-            } else {
-                state.clear_due(entry, level, None).await?;
+                return Ok(Some((entry, level)));
             }
-        }
+            state.clear_due(entry, level, None).await?;
+            Ok::<_, Error>(None)
+        });
+        let claimed: Vec<_> = stream::iter(claims).buffer_unordered(WRITES_AT_ONCE).try_collect().await?;
+        let news: Vec<(&Entry, Level)> = claimed.into_iter().flatten().collect();
         if news.is_empty() {
             return Ok(());
         }
         let mut storm = Storm { findings: news.iter().map(|(entry, _)| entry.finding.clone()).collect() };
         storm.findings.sort_by(|a, b| (b.severity, a.first_seen).cmp(&(a.severity, b.first_seen)));
         self.publish(&storm.message(settings)).await?;
-        for (entry, level) in news {
-            self.sent(state, entry, level, now).await?;
-        }
-        Ok(())
+        let clears = news.into_iter().map(|(entry, level)| self.sent(state, entry, level, now));
+        stream::iter(clears).buffer_unordered(WRITES_AT_ONCE).try_collect().await
     }
 
     /// Whether a finding is news to its thread. If so the thread is told of it before people are: should the
@@ -183,6 +199,7 @@ impl Alerts {
         if let Some(chat) = &self.chat
             && let Err(error) = self.publish_chat(chat, message).await
         {
+            self.metrics.emit(&[("ChatFailures", 1)]);
             // People have been told. Owing the alert for chat's sake would tell them again every minute.
             tracing::error!(%error, "chat was not told");
         }

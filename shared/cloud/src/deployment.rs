@@ -7,7 +7,7 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use trail::settings::{Own, Settings};
 use trail::time::Time;
 
-use crate::alerts::Alerts;
+use crate::alerts::{Alerts, Topics};
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::state::{Parts, State};
@@ -53,14 +53,16 @@ impl Deployment {
             dead_letters: url("QTRAIL_DEAD_LETTERS_URL"),
             people: people.clone(),
         };
-        let sns = aws_sdk_sns::Client::new(&config);
-        let alerts = Alerts::new(sns, people, optional("QTRAIL_CHAT_TOPIC"), optional("QTRAIL_VIEWER_URL"));
         let own = own_parts()?;
+        let metrics = Metrics::Stack(own.stack.clone());
+        let topics = Topics { people, chat: optional("QTRAIL_CHAT_TOPIC") };
+        let sns = aws_sdk_sns::Client::new(&config);
+        let alerts = Alerts::new(sns, topics, optional("QTRAIL_VIEWER_URL"), metrics.clone());
         Ok(Self {
             state: State::new(aws_sdk_dynamodb::Client::new(&config), required("QTRAIL_TABLE")?),
             data: stores.open(&required("QTRAIL_DATA")?)?,
             alerts: Some(alerts),
-            metrics: Metrics::Stack(own.stack.clone()),
+            metrics,
             own,
             settings: optional("QTRAIL_SETTINGS").map(|url| stores.open(&url)).transpose()?,
             fast_path: optional("QTRAIL_FAST_PATH_QUEUE"),

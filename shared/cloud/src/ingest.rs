@@ -7,15 +7,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use bytes::Bytes;
-use futures::{StreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 use trail::alert::Entry;
 use trail::detection::Engine;
 use trail::envelope::{self, ObjectRef};
 use trail::ledger::{Ledger, TallyKey, crossings};
-use trail::log_file::Limits;
 use trail::record::{Identity, Kind, Record, Unreadable};
 use trail::time::Time;
 
@@ -25,6 +22,7 @@ use crate::error::Error;
 use crate::settings::Engines;
 
 mod file;
+use file::Budget;
 pub use file::FileOutcome;
 
 /// Files read at the same time.
@@ -33,16 +31,12 @@ const FILES_AT_ONCE: usize = 16;
 /// Writes under way at the same time.
 const WRITES_AT_ONCE: usize = 16;
 
-/// Inflated bytes in flight over all files, in KiB.
-const BUDGET_KIB: usize = 512 * 1024;
-
 /// The handler behind the `ingest` function and `qtrail ingest`.
 #[derive(Debug)]
 pub struct Ingest {
     deployment: Deployment,
     engines: Engines,
-    limits: Limits,
-    budget: Arc<Semaphore>,
+    budget: Budget,
     heard: Mutex<HashMap<String, Time>>,
 }
 
@@ -87,6 +81,8 @@ struct Gathered {
     bodies: HashMap<Identity, [u8; 32]>,
     failed: BTreeMap<usize, String>,
     totals: Totals,
+    /// Of the totals, what was not counted before.
+    fresh: Totals,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -98,13 +94,7 @@ enum Origin {
 impl Ingest {
     /// A handler for this deployment.
     pub fn new(deployment: Deployment) -> Self {
-        Self {
-            deployment,
-            engines: Engines::default(),
-            limits: Limits::default(),
-            budget: Arc::new(Semaphore::new(BUDGET_KIB)),
-            heard: Mutex::new(HashMap::new()),
-        }
+        Self { deployment, engines: Engines::default(), budget: Budget::default(), heard: Mutex::new(HashMap::new()) }
     }
 
     /// What the handler works with.
@@ -180,7 +170,7 @@ impl Ingest {
         let entries = self.commit(&engine, &mut gathered, now).await;
         self.note_files(&mut gathered, now).await;
         gathered.totals.alerts = self.tell(&engine, entries, now).await;
-        self.report(&gathered.totals);
+        self.report(&gathered);
         Ok((gathered.totals, gathered.failed))
     }
 
@@ -216,15 +206,14 @@ impl Ingest {
 
     async fn read(&self, engine: &Arc<Engine>, object: ObjectRef, request_id: &str) -> Result<FileOutcome, Error> {
         let started = Instant::now();
-        let bytes: Bytes = self.deployment.stores.get(&object).await?;
-        let outcome = file::read(engine, (object, bytes), self.limits, &self.budget).await?;
+        let outcome = file::read(engine, &self.deployment.stores, object, &self.budget).await?;
         self.quarantine(&outcome).await?;
         tracing::info!(
             request_id,
             object = %outcome.object.id(),
             records = outcome.report.records,
-            quarantined = outcome.report.quarantined.len(),
-            matches = outcome.report.matches.len(),
+            quarantined = outcome.report.quarantined,
+            findings = outcome.findings(),
             milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "log file"
         );
@@ -235,19 +224,18 @@ impl Ingest {
     /// repeated delivery writes the same again.
     async fn quarantine(&self, outcome: &FileOutcome) -> Result<(), Error> {
         let data = &self.deployment.data;
-        for bad in &outcome.report.quarantined {
-            let name = format!("{:06}", bad.index);
-            // With the version: an overwritten object must not take its predecessor's bytes away.
-            let folder = ["quarantine", &outcome.object.id()];
-            let at = |suffix: &str| data.join(&folder).join(format!("{name}.{suffix}"));
-            data.put(&at("bin"), bad.bytes.clone()).await?;
+        // With the version: an overwritten object must not take its predecessor's bytes away.
+        let object = outcome.object.id();
+        let folder = data.join(&["quarantine", &object]);
+        let writes = outcome.report.kept.iter().map(|bad| async {
+            let at = |suffix: &str| folder.clone().join(format!("{:06}.{suffix}", bad.index));
             let why = json!({
-                "object": outcome.object.id(), "index": bad.index, "bytes": bad.bytes.len(),
-                "reason": bad.reason.to_string(),
+                "object": object, "index": bad.index, "bytes": bad.bytes.len(), "reason": bad.reason.to_string(),
             });
-            data.put(&at("json"), why.to_string().into_bytes()).await?;
-        }
-        Ok(())
+            data.put(&at("bin"), bad.bytes.clone()).await?;
+            data.put(&at("json"), why.to_string().into_bytes()).await
+        });
+        stream::iter(writes).buffer_unordered(WRITES_AT_ONCE).try_collect().await
     }
 
     /// Writes findings and tallies. What cannot be written fails the messages that it came from, and nothing else.
@@ -301,8 +289,10 @@ impl Ingest {
             if gathered.failed.contains_key(&index) {
                 continue;
             }
-            if let Err(error) = self.note_file(&outcome, now).await {
-                gathered.fail(index, "", &error);
+            match self.note_file(&outcome, now).await {
+                Ok(true) => gathered.fresh.add(&outcome),
+                Ok(false) => {}
+                Err(error) => gathered.fail(index, "", &error),
             }
             gathered.totals.add(&outcome);
             if let Some(error) = outcome.failure() {
@@ -311,15 +301,17 @@ impl Ingest {
         }
     }
 
-    async fn note_file(&self, outcome: &FileOutcome, now: Time) -> Result<(), Error> {
-        let Some(record) = outcome.file_record() else { return Ok(()) };
-        self.deployment.state.note_file(&record, now).await?;
+    /// Yields whether the file is to be counted: a log file that was noted before is not.
+    async fn note_file(&self, outcome: &FileOutcome, now: Time) -> Result<bool, Error> {
+        let Some(record) = outcome.file_record() else { return Ok(true) };
+        let is_new = self.deployment.state.note_file(&record, now).await?;
         let recorded = || record.last_time.as_deref().and_then(Time::parse);
-        let Some(delivered) = record.delivered.or_else(recorded) else { return Ok(()) };
-        if self.is_later(&record.account, delivered) {
+        // A damaged file is no sign of life: it may be from anybody.
+        let delivered = record.delivered.or_else(recorded).filter(|_| record.problem.is_none());
+        if let Some(delivered) = delivered.filter(|delivered| self.is_later(&record.account, *delivered)) {
             self.deployment.state.note_heard(&record.account, delivered).await?;
         }
-        Ok(())
+        Ok(is_new)
     }
 
     /// Whether this process has not noted a delivery as late for the account in these ten minutes.
@@ -348,13 +340,15 @@ impl Ingest {
         sent
     }
 
-    fn report(&self, totals: &Totals) {
+    fn report(&self, Gathered { totals, fresh, .. }: &Gathered) {
+        let accounted = fresh.evaluated + fresh.quarantined + fresh.other_kinds;
         self.deployment.metrics.emit(&[
-            ("LogFiles", totals.files),
-            ("RecordsIn", totals.records),
-            ("RecordsEvaluated", totals.evaluated),
-            ("RecordsQuarantined", totals.quarantined),
-            ("RecordsOtherKinds", totals.other_kinds),
+            ("LogFiles", fresh.files),
+            ("RecordsIn", fresh.records),
+            ("RecordsEvaluated", fresh.evaluated),
+            ("RecordsQuarantined", fresh.quarantined),
+            ("RecordsOtherKinds", fresh.other_kinds),
+            ("RecordsUnaccounted", fresh.records.abs_diff(accounted)),
             ("FastPathRecords", totals.fast_path),
             ("DigestFiles", totals.digests),
             ("Findings", totals.findings),
@@ -444,6 +438,7 @@ impl std::ops::AddAssign for Totals {
 
 impl Totals {
     fn add(&mut self, outcome: &FileOutcome) {
+        debug_assert!(outcome.report.is_conserved(), "{outcome:?}");
         let count = |n: usize| n as u64;
         let report = &outcome.report;
         if report.digest || outcome.is_nothing() {
@@ -453,7 +448,7 @@ impl Totals {
         self.files += 1;
         self.records += count(report.records);
         self.evaluated += count(report.evaluated);
-        self.quarantined += count(report.quarantined.len());
+        self.quarantined += count(report.quarantined);
         self.other_kinds += report.other_kinds.values().map(|n| count(*n)).sum::<u64>();
     }
 }

@@ -17,13 +17,19 @@ use crate::alerts::Alerts;
 use crate::deployment::{Deployment, now};
 use crate::error::Error;
 use crate::settings::Engines;
-use crate::state::{DayCounts, Due, Query};
+use crate::state::{DayCounts, Due, Notice, Query};
 
 /// How far back the daily summary looks for findings that are still open, in days.
 const OPEN_DAYS: i64 = 90;
 
+/// A day, in seconds.
+const DAY_SECONDS: i64 = 86_400;
+
 /// So many stale alerts go out one by one: a publisher died. More of them are what a storm has left over.
 const SINGLY: usize = 5;
+
+/// So many owed findings are looked at in one go; the rest a minute later.
+const AT_ONCE: usize = 5_000;
 
 /// The handler behind the `notify` function.
 #[derive(Debug)]
@@ -57,7 +63,7 @@ impl Notify {
     async fn deployed(&self, event: &Value, now: Time) -> Result<Value, Error> {
         let at = event["time"].as_str().map_or_else(|| now.to_string(), str::to_owned);
         self.deployment.state.keep_parts(&self.deployment.parts).await?;
-        self.deployment.state.owe_test(&at).await?;
+        self.deployment.state.owe(&Notice::Test(at)).await?;
         Ok(json!({"owed": "test alert"}))
     }
 
@@ -73,7 +79,7 @@ impl Notify {
         let entries = self.stale(&owed, now).await;
         let sent = self.publish_all(alerts, &entries, (settings, now)).await;
         if subscribers > 0 {
-            self.send_tests(alerts, &owed, now).await?;
+            self.send_notices(alerts, &owed, (settings, now)).await?;
         }
         self.deployment.metrics.emit(&[("AlertsSent", sent)]);
         Ok(json!({"owed": owed.len(), "sent": sent}))
@@ -83,8 +89,9 @@ impl Notify {
     async fn stale(&self, owed: &[Due], now: Time) -> Vec<Entry> {
         let findings = owed.iter().filter_map(|due| match due {
             Due::Finding(id) => Some(id),
-            Due::Test(_) => None,
+            Due::Notice(_) => None,
         });
+        let findings = findings.take(AT_ONCE);
         let entries = stream::iter(findings).map(|id| self.deployment.state.entry(id)).buffer_unordered(16).filter_map(
             |entry| async {
                 entry.unwrap_or_else(|error| {
@@ -120,28 +127,43 @@ impl Notify {
         sent
     }
 
-    async fn send_tests(&self, alerts: &Alerts, owed: &[Due], now: Time) -> Result<(), Error> {
+    async fn send_notices(&self, alerts: &Alerts, owed: &[Due], settings: (&Settings, Time)) -> Result<(), Error> {
         for due in owed {
-            if let Due::Test(pk) = due {
-                alerts.publish(&test_message(&self.deployment.own.stack, now)).await?;
-                self.deployment.state.test_sent(pk).await?;
-            }
+            let Due::Notice(notice) = due else { continue };
+            self.send_notice(alerts, notice, settings).await?;
         }
         Ok(())
     }
 
-    /// Yesterday in one message.
+    async fn send_notice(&self, alerts: &Alerts, notice: &Notice, settings: (&Settings, Time)) -> Result<(), Error> {
+        let message = match notice {
+            Notice::Test(_) => test_message(&self.deployment.own.stack, settings.1),
+            Notice::Summary(date) => self.summary_of(date, settings).await?,
+        };
+        alerts.publish(&message).await?;
+        self.deployment.state.notice_sent(notice).await
+    }
+
+    /// Yesterday in one message: owed first, since the message may not go out, and nobody may hear it.
     async fn summary(&self, settings: &Settings, now: Time) -> Result<Value, Error> {
-        let yesterday = Time(now.floor(86_400).0 - 86_400);
-        let query = Query { days: OPEN_DAYS, ..Query::default() };
-        let entries = self.deployment.state.findings(&query, now).await?;
-        let counts = self.counts(&yesterday.date()).await?;
-        let silent = self.silent(yesterday).await?;
-        let message = Summary { day: yesterday, entries, counts, silent, settings }.message();
-        if let Some(alerts) = &self.deployment.alerts {
-            alerts.publish(&message).await?;
+        let notice = Notice::Summary(Time(now.0 - DAY_SECONDS).date());
+        self.deployment.state.owe(&notice).await?;
+        let Some(alerts) = &self.deployment.alerts else { return Ok(json!({})) };
+        let heard = alerts.confirmed_subscribers(now).await? > 0;
+        if heard {
+            self.send_notice(alerts, &notice, (settings, now)).await?;
         }
-        Ok(json!({"subject": message.subject}))
+        Ok(json!({"owed": "summary", "sent": heard}))
+    }
+
+    async fn summary_of(&self, date: &str, (settings, now): (&Settings, Time)) -> Result<Message, Error> {
+        let day = Time::parse(&format!("{date}T00:00:00Z"))
+            .ok_or_else(|| Error::Item(format!("a summary is owed for `{date}`, which is no day")))?;
+        let mut summary = Summary { day, settings, counts: self.counts(date).await?, ..Summary::of(settings) };
+        summary.silent = self.silent(day).await?;
+        let query = Query { days: OPEN_DAYS, ..Query::default() };
+        self.deployment.state.each_finding(&query, now, &mut |entry| summary.take(&entry)).await?;
+        Ok(summary.message())
     }
 
     async fn counts(&self, date: &str) -> Result<DayCounts, Error> {
@@ -165,35 +187,94 @@ impl Notify {
     }
 }
 
-/// A day in one message.
+/// A day in one message. Findings are counted and the first of them shown: there may be any number.
 struct Summary<'s> {
     day: Time,
-    entries: Vec<Entry>,
     counts: DayCounts,
     silent: Vec<String>,
     settings: &'s Settings,
+    /// CRITICAL, and not closed.
+    open: Listed,
+    /// What waits for somebody to look.
+    review: Listed,
+    /// Lowered by the settings.
+    expected: usize,
+    /// What would have gone out at once.
+    unsent: Listed,
 }
 
-impl Summary<'_> {
+/// Findings of which there may be many.
+#[derive(Default)]
+struct Listed {
+    severities: Vec<Severity>,
+    lines: Vec<String>,
+}
+
+impl Listed {
+    /// How many are shown.
+    const SHOWN: usize = 40;
+
+    fn add(&mut self, finding: &Finding, settings: &Settings) {
+        self.severities.push(finding.severity);
+        if self.lines.len() < Self::SHOWN {
+            self.lines.push(format!("{} {}", finding.last_seen.date(), finding_line(finding, settings)));
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.severities.len()
+    }
+
+    fn write(&self, text: &mut String) {
+        for line in &self.lines {
+            let _ = writeln!(text, "  {line}");
+        }
+        if self.count() > self.lines.len() {
+            let _ = writeln!(text, "  ... {} more", self.count() - self.lines.len());
+        }
+    }
+}
+
+impl<'s> Summary<'s> {
+    fn of(settings: &'s Settings) -> Self {
+        let (open, review, unsent) = Default::default();
+        let (day, counts, silent) = Default::default();
+        Self { day, counts, silent, settings, open, review, expected: 0, unsent }
+    }
+
+    fn take(&mut self, entry: &Entry) {
+        let (finding, settings) = (&entry.finding, self.settings);
+        let is_immediate = is_immediate(finding, settings);
+        self.expected += usize::from(!finding.facts.lowered_by.is_empty());
+        if entry.status != Status::Closed && finding.severity == Severity::Critical {
+            self.open.add(finding, settings);
+        }
+        // Everything new that nobody was told of at once, and every IAM change.
+        let unseen = finding.category == Category::IamChange || !is_immediate;
+        if entry.status == Status::New && finding.severity > Severity::Informational && unseen {
+            self.review.add(finding, settings);
+        }
+        if settings.alerts == Mode::Observe && is_immediate && finding.last_seen >= self.day {
+            self.unsent.add(finding, settings);
+        }
+    }
+
     fn message(&self) -> Message {
-        let open: Vec<&Finding> = self.open().filter(|finding| finding.severity == Severity::Critical).collect();
-        let review: Vec<&Entry> = self.review().collect();
-        let subject =
-            format!("QuickInfra Trail, {}: {} open CRITICAL, {} for review", self.day.date(), open.len(), review.len());
-        let text = self.text(&open, &review);
+        let (open, review) = (self.open.count(), self.review.count());
+        let subject = format!("QuickInfra Trail, {}: {open} open CRITICAL, {review} for review", self.day.date());
         let chat = json!({
             "version": "1.0", "source": "custom",
             "content": {"textType": "client-markdown", "title": subject,
-                "description": format!("{} open CRITICAL, {} for review. The email says which.", open.len(), review.len())},
+                "description": format!("{open} open CRITICAL, {review} for review. The email says which.")},
             "metadata": {"threadId": "daily-summary", "eventType": "summary", "summary": subject},
         });
         let attribute = |name, value: &str| (name, value.to_owned());
         Message {
             json: json!({"kind": "summary", "day": self.day.date(), "records": self.counts.records,
-                "files": self.counts.files, "quarantined": self.counts.quarantined, "open_critical": open.len(),
-                "for_review": review.len(), "silent_accounts": self.silent}),
+                "files": self.counts.files, "quarantined": self.counts.quarantined, "open_critical": open,
+                "for_review": review, "silent_accounts": self.silent}),
             subject,
-            text,
+            text: self.text(),
             chat,
             attributes: vec![
                 attribute("severity", "INFORMATIONAL"),
@@ -207,62 +288,25 @@ impl Summary<'_> {
         }
     }
 
-    fn open(&self) -> impl Iterator<Item = &Finding> {
-        self.entries.iter().filter(|entry| entry.status != Status::Closed).map(|entry| &entry.finding)
-    }
-
-    /// What waits for somebody to look: everything new that nobody was told of at once, and every IAM change.
-    fn review(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().filter(|entry| {
-            entry.status == Status::New
-                && entry.finding.severity > Severity::Informational
-                && (entry.finding.category == Category::IamChange || !is_immediate(&entry.finding, self.settings))
-        })
-    }
-
-    fn text(&self, open: &[&Finding], review: &[&Entry]) -> String {
+    fn text(&self) -> String {
         let DayCounts { files, records, quarantined, .. } = self.counts;
         let mut text = format!("{records} records in {files} files, {quarantined} quarantined; ");
         let _ = match self.silent.as_slice() {
             [] => writeln!(text, "every account was heard."),
             silent => writeln!(text, "not heard for a day: {}.", silent.join(", ")),
         };
-        section(&mut text, "OPEN", open.iter().copied(), self.settings);
-        let _ = writeln!(
-            text,
-            "FOR REVIEW  {} ({}): qtrail findings --status new",
-            review.len(),
-            summary_line(review.iter().map(|entry| &entry.finding))
-        );
-        section(&mut text, "", review.iter().map(|entry| &entry.finding), self.settings);
-        let expected = self.entries.iter().filter(|e| !e.finding.facts.lowered_by.is_empty()).count();
+        let _ = writeln!(text, "OPEN  {}", self.open.count());
+        self.open.write(&mut text);
+        let severities = summary_line(self.review.severities.iter().copied());
+        let _ = writeln!(text, "FOR REVIEW  {} ({severities}): qtrail findings --status new", self.review.count());
+        self.review.write(&mut text);
         let rules = self.settings.expected.len();
-        let _ = writeln!(text, "EXPECTED    {expected} findings lowered by your settings ({rules} entries)");
+        let _ = writeln!(text, "EXPECTED    {} findings lowered by your settings ({rules} entries)", self.expected);
         if self.settings.alerts == Mode::Observe {
-            let since = self.day;
-            let would = self
-                .entries
-                .iter()
-                .map(|entry| &entry.finding)
-                .filter(|finding| finding.last_seen >= since && is_immediate(finding, self.settings));
-            section(&mut text, "WOULD HAVE SENT (alerts = \"observe\")", would, self.settings);
+            let _ = writeln!(text, "WOULD HAVE SENT (alerts = \"observe\")  {}", self.unsent.count());
+            self.unsent.write(&mut text);
         }
         text
-    }
-}
-
-/// Some findings by line, and how many more there are.
-fn section<'f>(text: &mut String, head: &str, findings: impl Iterator<Item = &'f Finding>, settings: &Settings) {
-    const LINES: usize = 40;
-    let findings: Vec<&Finding> = findings.collect();
-    if !head.is_empty() {
-        let _ = writeln!(text, "{head}  {}", findings.len());
-    }
-    for finding in findings.iter().take(LINES) {
-        let _ = writeln!(text, "  {} {}", finding.last_seen.date(), finding_line(finding, settings));
-    }
-    if findings.len() > LINES {
-        let _ = writeln!(text, "  ... {} more", findings.len() - LINES);
     }
 }
 

@@ -35,7 +35,7 @@ impl Engines {
         {
             return Ok(current.engine.clone());
         }
-        let text = read(deployment, known.as_ref()).await?;
+        let text = in_force(deployment, known.as_ref()).await?;
         let engine = match known {
             Some(current) if current.text == text => current.engine,
             _ => Arc::new(engine(deployment, &text)?),
@@ -56,9 +56,9 @@ fn engine(deployment: &Deployment, text: &str) -> Result<Engine, Error> {
 }
 
 /// The text to use: what is in the store if it is good, else the last that was.
-async fn read(deployment: &Deployment, known: Option<&Current>) -> Result<String, Error> {
+async fn in_force(deployment: &Deployment, known: Option<&Current>) -> Result<String, Error> {
     let Some(place) = &deployment.settings else { return Ok(String::new()) };
-    match usable(place, known).await {
+    match usable(deployment, place, known).await {
         Ok(text) => {
             if known.is_none_or(|current| current.text != text) {
                 deployment.state.keep_settings(&text).await?;
@@ -70,15 +70,34 @@ async fn read(deployment: &Deployment, known: Option<&Current>) -> Result<String
             deployment.metrics.emit(&[("SettingsErrors", 1)]);
             match known {
                 Some(current) => Ok(current.text.clone()),
-                None => Ok(deployment.state.last_settings().await?.unwrap_or_default()),
+                None => last_good(deployment).await,
             }
         }
     }
 }
 
-/// What is in the store, if it can be read and used.
-async fn usable(place: &Place, known: Option<&Current>) -> Result<String, Error> {
-    let bytes = place.read().await?.unwrap_or_default();
+/// The settings that were kept, unless this version no longer takes them: then the defaults, which leave nothing out.
+async fn last_good(deployment: &Deployment) -> Result<String, Error> {
+    let text = deployment.state.last_settings().await?.unwrap_or_default();
+    Ok(match Settings::from_toml(&text) {
+        Ok(_) => text,
+        Err(error) => {
+            tracing::error!(%error, "the last good settings cannot be used either; the defaults are in force");
+            String::new()
+        }
+    })
+}
+
+/// What is in the store, if it can be read and used. Settings that are gone are not settings that were emptied.
+async fn usable(deployment: &Deployment, place: &Place, known: Option<&Current>) -> Result<String, Error> {
+    let Some(bytes) = place.read().await? else {
+        let before = match known {
+            Some(current) => current.text.clone(),
+            None => deployment.state.last_settings().await?.unwrap_or_default(),
+        };
+        let gone = "it is no longer there; put an empty one to go back to the defaults";
+        return if before.is_empty() { Ok(before) } else { Err(Error::Configuration(gone.to_owned())) };
+    };
     let text = String::from_utf8_lossy(&bytes).into_owned();
     if known.is_none_or(|current| current.text != text) {
         Settings::from_toml(&text).map_err(|error| Error::Configuration(error.to_string()))?;

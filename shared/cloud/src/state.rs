@@ -29,7 +29,7 @@ mod tallies;
 
 pub use files::{AccountHeard, DayCounts, FileRecord, Parts};
 pub use findings::{HistoryLine, Query};
-pub use outbox::Due;
+pub use outbox::{Due, Notice};
 
 /// An item as DynamoDB has it.
 pub type Item = HashMap<String, AttributeValue>;

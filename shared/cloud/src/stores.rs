@@ -14,7 +14,7 @@ use object_store::aws::{AmazonS3Builder, AwsCredential};
 use object_store::client::CredentialProvider;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{GetOptions, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig};
+use object_store::{GetOptions, GetResult, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig};
 use trail::envelope::ObjectRef;
 use url::Url;
 
@@ -39,23 +39,53 @@ pub struct Place {
     pub prefix: Path,
 }
 
+/// An object that is there. Whoever wants its bytes sees first how many they are.
+#[derive(Debug)]
+pub struct Found {
+    object: String,
+    /// In bytes.
+    pub size: u64,
+    body: Body,
+}
+
+#[derive(Debug)]
+enum Body {
+    File(String),
+    Stored(GetResult),
+}
+
+impl Found {
+    /// Its bytes.
+    pub async fn bytes(self) -> Result<Bytes, Error> {
+        match self.body {
+            Body::File(path) => match tokio::fs::read(&path).await {
+                Ok(bytes) => Ok(bytes.into()),
+                Err(error) => Err(Error::Configuration(format!("{path}: {error}"))),
+            },
+            Body::Stored(found) => found.bytes().await.map_err(|e| Error::object(self.object, e)),
+        }
+    }
+}
+
 impl Stores {
     /// Stores that sign with these credentials.
     pub fn new(config: SdkConfig) -> Self {
         Self { config, buckets: Mutex::new(HashMap::new()) }
     }
 
-    /// The text of an object, of the very version that is named. Without a bucket the key is a path on this machine.
-    pub async fn get(&self, object: &ObjectRef) -> Result<Bytes, Error> {
+    /// An object, of the very version that is named, before its bytes are taken in. Without a bucket the key is a path
+    /// on this machine.
+    pub async fn get(&self, object: &ObjectRef) -> Result<Found, Error> {
         if object.bucket.is_empty() {
-            let read = tokio::fs::read(&object.key).await;
-            return read.map(Bytes::from).map_err(|e| Error::Configuration(format!("{}: {e}", object.key)));
+            let about = tokio::fs::metadata(&object.key).await;
+            let size = about.map_err(|e| Error::Configuration(format!("{}: {e}", object.key)))?.len();
+            return Ok(Found { object: object.id(), size, body: Body::File(object.key.clone()) });
         }
         let store = self.bucket(&object.bucket)?;
         let path = Path::parse(&object.key).map_err(|e| Error::object(object.id(), e.into()))?;
         let options = GetOptions { version: object.version.clone(), ..GetOptions::default() };
         let found = store.get_opts(&path, options).await.map_err(|e| Error::object(object.id(), e))?;
-        found.bytes().await.map_err(|e| Error::object(object.id(), e))
+        Ok(Found { object: object.id(), size: found.meta.size, body: Body::Stored(found) })
     }
 
     fn bucket(&self, name: &str) -> Result<Arc<dyn ObjectStore>, Error> {

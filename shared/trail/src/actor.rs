@@ -77,9 +77,21 @@ impl Actor {
 
     /// What groups the acts of one actor: the role behind a session rather than the session, else the identity.
     pub fn key(&self) -> String {
+        if let Some(role) = self.session_of() {
+            return role.to_owned();
+        }
         let known = [&self.arn, &self.principal, &self.name];
         let own = known.into_iter().find(|text| !text.is_empty());
         own.map_or_else(|| self.kind.clone(), Clone::clone)
+    }
+
+    /// The role whose session this is, where the session's name says nothing of who it is: whoever assumes a role
+    /// chooses it freely. Identity Center alone gives its sessions the names of its users.
+    fn session_of(&self) -> Option<&str> {
+        let is_named = self.role.is_empty() || self.role.starts_with("AWSReservedSSO_");
+        let of_arn = || self.arn.rsplit_once('/').map(|(role, _)| role);
+        let issuer = Some(self.issuer_arn.as_str()).filter(|arn| !arn.is_empty());
+        (!is_named).then(|| issuer.or_else(of_arn)).flatten()
     }
 
     /// `github-ci (role ci-deploy)`: name and role, once each. Identity Center's sessions name a person; their role
@@ -196,6 +208,22 @@ mod tests {
         let mut federated = said("false");
         federated["webIdFederationData"] = json!({"federatedProvider": "token.actions.githubusercontent.com"});
         assert_eq!(mfa(&session("ci", &federated)), None);
+    }
+
+    #[test]
+    fn sessions_of_a_role_are_one_actor_unless_their_names_are_people() {
+        let named = |role: &str, name: &str| {
+            let issuer = json!({"type": "Role", "arn": format!("arn:aws:iam::111122223333:role/{role}")});
+            let mut identity = session(role, &json!({"sessionIssuer": issuer}));
+            identity["arn"] = json!(format!("arn:aws:sts::111122223333:assumed-role/{role}/{name}"));
+            actor_of(&identity).key()
+        };
+        assert_eq!(named("ci", "run-1"), named("ci", "run-2"));
+        assert_ne!(named("ci", "run-1"), named("deploy", "run-1"));
+        assert_ne!(
+            named("AWSReservedSSO_Ops_0123456789abcdef", "alice"),
+            named("AWSReservedSSO_Ops_0123456789abcdef", "bob")
+        );
     }
 
     #[test]

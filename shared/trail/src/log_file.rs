@@ -70,6 +70,9 @@ pub enum Problem {
     /// The JSON ends early or is damaged between records.
     #[error("the JSON is damaged at byte {0}")]
     Damaged(usize),
+    /// So many records cannot be read that not all are kept by themselves.
+    #[error("too many of its records cannot be read: the first {0} are kept, the rest is in the object alone")]
+    Unreadable(usize),
 }
 
 /// A log file's text, inflated.
@@ -195,6 +198,12 @@ fn header_end(object: &[u8]) -> Option<usize> {
     (at <= object.len()).then_some(at)
 }
 
+/// How many unreadable records of one file are kept. A file made of them alone must not fill the memory.
+pub const KEPT_RECORDS: usize = 1_000;
+
+/// How many bytes of unreadable records of one file are kept.
+pub const KEPT_BYTES: usize = 32 << 20;
+
 /// A record that could not be evaluated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quarantined {
@@ -215,8 +224,11 @@ pub struct Report {
     pub evaluated: usize,
     /// How many are of a kind that detections do not look at.
     pub other_kinds: BTreeMap<Kind, usize>,
-    /// Those that could not be read.
-    pub quarantined: Vec<Quarantined>,
+    /// How many could not be read.
+    pub quarantined: usize,
+    /// The first of those, with their bytes: see [`KEPT_RECORDS`] and [`KEPT_BYTES`].
+    pub kept: Vec<Quarantined>,
+    kept_bytes: usize,
     /// What the detections caught.
     pub matches: Vec<Match>,
     /// The earliest and the latest `eventTime`, as recorded.
@@ -230,7 +242,18 @@ pub struct Report {
 impl Report {
     /// Nothing is lost: every record was evaluated, quarantined or counted as another kind.
     pub fn is_conserved(&self) -> bool {
-        self.records == self.evaluated + self.quarantined.len() + self.other_kinds.values().sum::<usize>()
+        self.records == self.evaluated + self.quarantined + self.other_kinds.values().sum::<usize>()
+    }
+
+    /// Counts a record that could not be read, and keeps it while there is room.
+    fn quarantine(&mut self, index: usize, bytes: &[u8], reason: Unreadable) {
+        self.quarantined += 1;
+        if self.kept.len() < KEPT_RECORDS && self.kept_bytes + bytes.len() <= KEPT_BYTES {
+            self.kept_bytes += bytes.len();
+            self.kept.push(Quarantined { index, bytes: bytes.to_vec(), reason });
+        } else {
+            self.problem.get_or_insert(Problem::Unreadable(self.kept.len()));
+        }
     }
 
     fn note_time(&mut self, time: &str) {
@@ -289,7 +312,7 @@ impl Reader<'_> {
             record.and_then(|record| self.evaluate(record))
         };
         if let Err(reason) = outcome {
-            self.report.quarantined.push(Quarantined { index, bytes: bytes.to_vec(), reason });
+            self.report.quarantine(index, bytes, reason);
         }
     }
 

@@ -15,7 +15,9 @@ pub enum ObjectKind {
     Aggregated,
     /// A signed list of log files.
     Digest,
-    /// Not one of CloudTrail's names.
+    /// A log of another service: AWS Config, VPC flow logs and others share buckets with trails.
+    Foreign,
+    /// Not one of AWS's names.
     Other,
 }
 
@@ -45,8 +47,8 @@ impl<'a> ObjectKey<'a> {
         let file = key.rsplit('/').next().unwrap_or(key);
         let parts: Vec<&str> = path.split('/').collect();
         match parts.as_slice() {
-            [account, kind, region, ..] if is_account(account) && file.ends_with(".json.gz") => Self {
-                kind: kind_of(kind),
+            [account, folder, region, _, ..] if is_account(account) && is_service(folder, file) => Self {
+                kind: kind_of(folder),
                 organization,
                 account: Some(account),
                 region: Some(region),
@@ -59,13 +61,17 @@ impl<'a> ObjectKey<'a> {
     fn of_file(file: &'a str) -> Self {
         let parts: Vec<&str> = file.split('_').collect();
         match parts.as_slice() {
-            [account, kind, region, ..] if is_account(account) && kind_of(kind) != ObjectKind::Other => Self {
-                kind: kind_of(kind),
-                organization: None,
-                account: Some(account),
-                region: Some(region),
-                time: file_time(file),
-            },
+            [account, kind, region, ..]
+                if is_account(account) && !matches!(kind_of(kind), ObjectKind::Other | ObjectKind::Foreign) =>
+            {
+                Self {
+                    kind: kind_of(kind),
+                    organization: None,
+                    account: Some(account),
+                    region: Some(region),
+                    time: file_time(file),
+                }
+            }
             _ => Self { kind: ObjectKind::Other, organization: None, account: None, region: None, time: None },
         }
     }
@@ -78,8 +84,15 @@ fn kind_of(folder: &str) -> ObjectKind {
         "CloudTrail-NetworkActivity" => ObjectKind::NetworkActivity,
         "CloudTrail-Aggregated" => ObjectKind::Aggregated,
         "CloudTrail-Digest" => ObjectKind::Digest,
-        _ => ObjectKind::Other,
+        folder if folder.starts_with("CloudTrail") => ObjectKind::Other,
+        _ => ObjectKind::Foreign,
     }
+}
+
+/// Whether a folder below the account is a service's. Objects of CloudTrail's are gzip; a copy's are read by their
+/// file's name.
+fn is_service(folder: &str, file: &str) -> bool {
+    file.ends_with(".json.gz") || kind_of(folder) == ObjectKind::Foreign
 }
 
 fn is_account(text: &str) -> bool {
@@ -129,7 +142,12 @@ mod tests {
         let insight = format!("AWSLogs/111122223333/CloudTrail-Insight/eu-west-1/2026/11/20/{FILE}");
         assert_eq!(ObjectKey::parse(&insight).kind, ObjectKind::Insight);
         let config = "AWSLogs/111122223333/Config/eu-west-1/2026/11/20/x.json.gz";
-        assert_eq!(ObjectKey::parse(config).kind, ObjectKind::Other);
+        assert_eq!(ObjectKey::parse(config).kind, ObjectKind::Foreign);
+        let flow = "AWSLogs/111122223333/vpcflowlogs/eu-west-1/2026/11/20/x.log.gz";
+        assert_eq!(ObjectKey::parse(flow).kind, ObjectKind::Foreign);
+        // What CloudTrail may yet deliver is not another service's.
+        let new = "AWSLogs/111122223333/CloudTrail-New/eu-west-1/2026/11/20/x.json.gz";
+        assert_eq!(ObjectKey::parse(new).kind, ObjectKind::Other);
         assert_eq!(ObjectKey::parse("Digest/notes.txt").kind, ObjectKind::Other);
         // A prefix is not a kind.
         let prefixed = format!("CloudTrail-Digest/AWSLogs/111122223333/CloudTrail/eu-west-1/2026/11/20/{FILE}");

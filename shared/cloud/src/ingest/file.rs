@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
 use tokio::sync::Semaphore;
 use trail::detection::Engine;
 use trail::envelope::ObjectRef;
-use trail::finding::Match;
+use trail::finding::{Finding, Match};
 use trail::log_file::{Inflated, Inflater, Limits, Problem, Report, Subject, evaluate};
 use trail::object_key::{ObjectKey, ObjectKind};
 use trail::record::{Identity, Record, digest, hex};
@@ -14,6 +13,7 @@ use trail::time::Time;
 
 use crate::error::Error;
 use crate::state::FileRecord;
+use crate::stores::Stores;
 
 /// What became of a log file.
 #[derive(Debug)]
@@ -30,24 +30,51 @@ pub struct FileOutcome {
     pub(super) bodies: HashMap<Identity, [u8; 32]>,
 }
 
+/// How many bytes may be in flight over all files.
+#[derive(Debug)]
+pub(super) struct Budget {
+    limits: Limits,
+    delivered: Semaphore,
+    inflated: Semaphore,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        let limits = Limits::default();
+        let kib = limits.file_bytes / 1024;
+        // A file at the bound fits by itself, or it would wait for ever.
+        Self { limits, delivered: Semaphore::new(kib + 1), inflated: Semaphore::new(2 * kib) }
+    }
+}
+
 /// Reads a log file within the budget for all files in flight.
 pub(super) async fn read(
     engine: &Engine,
-    (object, bytes): (ObjectRef, Bytes),
-    limits: Limits,
-    budget: &Semaphore,
+    stores: &Stores,
+    object: ObjectRef,
+    budget: &Budget,
 ) -> Result<FileOutcome, Error> {
     if is_foreign(&object) {
         tracing::info!(object = %object.id(), "not one of CloudTrail's objects");
         return Ok(FileOutcome::nothing(object));
     }
+    let limits = budget.limits;
+    let found = stores.get(&object).await?;
+    let size = usize::try_from(found.size).unwrap_or(usize::MAX);
+    if size > limits.file_bytes {
+        let problem = Some(Problem::TooLarge(limits.file_bytes));
+        return Ok(FileOutcome::of(engine, (object, size), &Inflated { problem, ..Inflated::default() }, limits));
+    }
+    // Always in this order: whoever waits for room to inflate is waited for by nobody who has it.
+    let _delivered = take(&budget.delivered, size).await;
+    let bytes = found.bytes().await?;
     let claimed = claimed_size(&bytes).clamp(1 << 16, limits.file_bytes);
-    let mut taken = take(budget, claimed).await;
+    let mut taken = take(&budget.inflated, claimed).await;
     let mut inflated = Inflater::new(Limits { file_bytes: claimed, ..limits }).inflate(&bytes);
     if matches!(inflated.problem, Some(Problem::TooLarge(_))) && claimed < limits.file_bytes {
         // More than the trailer claims: honest files do not do that, so it may wait for the whole bound.
         drop((taken, inflated));
-        taken = take(budget, limits.file_bytes).await;
+        taken = take(&budget.inflated, limits.file_bytes).await;
         inflated = Inflater::new(limits).inflate(&bytes);
     }
     let outcome = FileOutcome::of(engine, (object, bytes.len()), &inflated, limits);
@@ -59,7 +86,12 @@ pub(super) async fn read(
 fn is_foreign(object: &ObjectRef) -> bool {
     let key = object.key.as_str();
     let named_like_logs = [".json.gz", ".json"].iter().any(|ending| key.ends_with(ending));
-    !object.bucket.is_empty() && !named_like_logs && ObjectKey::parse(key).kind == ObjectKind::Other
+    let is_foreign = match ObjectKey::parse(key).kind {
+        ObjectKind::Foreign => true,
+        ObjectKind::Other => !named_like_logs,
+        _ => false,
+    };
+    !object.bucket.is_empty() && is_foreign
 }
 
 async fn take(budget: &Semaphore, bytes: usize) -> Option<tokio::sync::SemaphorePermit<'_>> {
@@ -115,6 +147,12 @@ impl FileOutcome {
         Subject { id: &self.object.id(), key: &self.object.key }.conflict(&self.report)
     }
 
+    /// How many findings its matches belong to.
+    pub(super) fn findings(&self) -> usize {
+        let ids = self.report.matches.iter().map(|found| Finding::of(found).finding_id);
+        ids.collect::<std::collections::BTreeSet<_>>().len()
+    }
+
     fn time(&self) -> Time {
         Subject { id: "", key: &self.object.key }.time(&self.report)
     }
@@ -125,9 +163,9 @@ impl FileOutcome {
         Some(Error::LogFile { object: self.object.id(), problem })
     }
 
-    /// What is kept of the file; nothing of one that has no records to be kept.
+    /// What is kept of the file; nothing of what is no log file.
     pub(super) fn file_record(&self) -> Option<FileRecord> {
-        if self.report.digest || self.report.problem.is_some() || self.is_nothing() {
+        if self.report.digest || self.is_nothing() {
             return None;
         }
         let key = ObjectKey::parse(&self.object.key);
@@ -143,8 +181,9 @@ impl FileOutcome {
             delivered: key.time,
             records: count(self.report.records),
             evaluated: count(self.report.evaluated),
-            quarantined: count(self.report.quarantined.len()),
+            quarantined: count(self.report.quarantined),
             other_kinds: self.report.other_kinds.values().map(|n| count(*n)).sum(),
+            problem: self.report.problem.as_ref().map(ToString::to_string),
             first_time: first,
             last_time: last,
         })

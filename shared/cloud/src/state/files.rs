@@ -40,6 +40,9 @@ pub struct FileRecord {
     pub quarantined: u64,
     /// Records of kinds that detections do not look at.
     pub other_kinds: u64,
+    /// What is wrong with the file as a whole; its records up to there are counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
     /// The earliest `eventTime`.
     pub first_time: Option<String>,
     /// The latest `eventTime`.

@@ -58,6 +58,10 @@ pub struct Query {
 }
 
 impl Query {
+    fn days_before(&self, today: Time) -> impl Iterator<Item = Time> + use<> {
+        (0..=self.days.max(0)).map(move |ago| Time(today.0 - ago * 86_400))
+    }
+
     fn admits(&self, entry: &Entry) -> bool {
         let finding = &entry.finding;
         self.status.is_none_or(|status| entry.status == status)
@@ -79,13 +83,37 @@ impl State {
 
     /// Findings by first sight, newest first.
     pub async fn findings(&self, query: &Query, today: Time) -> Result<Vec<Entry>, Error> {
-        let days = (0..=query.days.max(0)).map(|ago| Time(today.0 - ago * 86_400));
-        let pages: Vec<Vec<Entry>> =
-            stream::iter(days).map(|day| self.feed(day)).buffered(DAYS_AT_ONCE).try_collect().await?;
-        Ok(pages.into_iter().flatten().filter(|entry| query.admits(entry)).collect())
+        let days: Vec<Vec<Entry>> = stream::iter(query.days_before(today))
+            .map(|day| async move {
+                let mut entries = Vec::new();
+                self.feed(day, &mut |entry| entries.extend(Some(entry).filter(|entry| query.admits(entry)))).await?;
+                Ok::<_, Error>(entries)
+            })
+            .buffered(DAYS_AT_ONCE)
+            .try_collect()
+            .await?;
+        Ok(days.into_iter().flatten().collect())
     }
 
-    async fn feed(&self, day: Time) -> Result<Vec<Entry>, Error> {
+    /// Hands over findings one by one, newest first: all of them may be more than fit into a function's memory.
+    pub async fn each_finding(
+        &self,
+        query: &Query,
+        today: Time,
+        take: &mut (dyn FnMut(Entry) + Send),
+    ) -> Result<(), Error> {
+        for day in query.days_before(today) {
+            let mut admit = |entry| {
+                if query.admits(&entry) {
+                    take(entry);
+                }
+            };
+            self.feed(day, &mut admit).await?;
+        }
+        Ok(())
+    }
+
+    async fn feed(&self, day: Time, take: &mut (dyn FnMut(Entry) + Send)) -> Result<(), Error> {
         let mut items = self
             .client
             .query()
@@ -97,11 +125,10 @@ impl State {
             .into_paginator()
             .items()
             .send();
-        let mut entries = Vec::new();
         while let Some(item) = items.next().await {
-            entries.push(decode(&item.map_err(|e| Error::state("Query", e))?)?);
+            take(decode(&item.map_err(|e| Error::state("Query", e))?)?);
         }
-        Ok(entries)
+        Ok(())
     }
 
     /// The finding whose id begins like that.
@@ -161,9 +188,28 @@ impl State {
             .set_item(Some(item))
             .condition_expression("v = :read")
             .expression_attribute_values(":read", number(read));
-        let history = Put::builder().table_name(&self.table).set_item(Some(history_item(note.0, note.1)?));
-        let writes = [built(entry.build())?, built(history.build())?];
-        self.transact(writes.map(|put| TransactWriteItem::builder().put(put).build()).to_vec()).await
+        let history = self.history_put(note.0, read, note.1)?;
+        let entry = TransactWriteItem::builder().put(built(entry.build())?).build();
+        self.transact(vec![entry, history]).await
+    }
+
+    /// Adds a line to the history of a finding that was read in this version. Nothing that stands there is replaced.
+    pub(super) fn history_put(
+        &self,
+        finding_id: &str,
+        version: u64,
+        line: &HistoryLine,
+    ) -> Result<TransactWriteItem, Error> {
+        let mut item = encode(line)?;
+        // The version tells lines of one second apart; in a width that sorts.
+        item.extend(keys(&format!("F#{finding_id}"), &format!("H#{}#{version:010}#{}", line.at, line.what)));
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
+            .build();
+        let put = put.map_err(|e| Error::Item(e.to_string()))?;
+        Ok(TransactWriteItem::builder().put(put).build())
     }
 
     /// A finding of the thread was closed: the next one is news again.
@@ -183,11 +229,4 @@ impl State {
         let items = self.query_range(&format!("F#{finding_id}"), ("H#", "H#~")).await?;
         items.iter().map(decode).collect()
     }
-}
-
-/// Lines of the same second and kind are one: a repeated write adds nothing.
-pub(super) fn history_item(finding_id: &str, line: &HistoryLine) -> Result<Item, Error> {
-    let mut item = encode(line)?;
-    item.extend(keys(&format!("F#{finding_id}"), &format!("H#{}#{}", line.at, line.what)));
-    Ok(item)
 }

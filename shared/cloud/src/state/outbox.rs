@@ -4,7 +4,6 @@ use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 use trail::alert::{Entry, Level, Thread};
 use trail::time::Time;
 
-use super::findings::history_item;
 use super::{HistoryLine, Item, State, decode, encode, keys, number, string, text_of};
 use crate::error::Error;
 
@@ -13,8 +12,31 @@ use crate::error::Error;
 pub enum Due {
     /// An alert about a finding, by id.
     Finding(String),
-    /// A test alert after a deployment, by the key of its item.
+    /// A notice.
+    Notice(Notice),
+}
+
+/// Something that people are to be told besides findings, once somebody can hear it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// That alerts arrive, after a deployment, by its time.
     Test(String),
+    /// What a day came to, by its date.
+    Summary(String),
+}
+
+impl Notice {
+    fn key(&self) -> String {
+        match self {
+            Self::Test(deployed) => format!("N#{deployed}"),
+            Self::Summary(date) => format!("N#summary#{date}"),
+        }
+    }
+
+    fn of_key(pk: &str) -> Option<Self> {
+        let name = pk.strip_prefix("N#")?.to_owned();
+        Some(name.strip_prefix("summary#").map(|date| Self::Summary(date.to_owned())).unwrap_or(Self::Test(name)))
+    }
 }
 
 impl State {
@@ -26,10 +48,8 @@ impl State {
         while let Some(item) = items.next().await {
             let item = item.map_err(|e| Error::state("Scan", e))?;
             let pk = text_of(&item, "pk");
-            due.push(match pk.strip_prefix("F#") {
-                Some(finding) => Due::Finding(finding.to_owned()),
-                None => Due::Test(pk.to_owned()),
-            });
+            let finding = pk.strip_prefix("F#").map(|id| Due::Finding(id.to_owned()));
+            due.extend(finding.or_else(|| Notice::of_key(pk).map(Due::Notice)));
         }
         Ok(due)
     }
@@ -48,12 +68,7 @@ impl State {
             .map_err(|e| Error::Item(e.to_string()))?;
         let mut writes = vec![TransactWriteItem::builder().update(clear).build()];
         if let Some(line) = line {
-            let put = aws_sdk_dynamodb::types::Put::builder()
-                .table_name(&self.table)
-                .set_item(Some(history_item(id, line)?))
-                .build()
-                .map_err(|e| Error::Item(e.to_string()))?;
-            writes.push(TransactWriteItem::builder().put(put).build());
+            writes.push(self.history_put(id, entry.v, line)?);
         }
         self.transact(writes).await
     }
@@ -87,16 +102,16 @@ impl State {
         Ok(answer.attributes.as_ref().and_then(|item| super::number_of(item, "taken")).unwrap_or_default())
     }
 
-    /// Owes a test alert for a deployment.
-    pub async fn owe_test(&self, deployment: &str) -> Result<(), Error> {
-        let mut item: Item = keys(&format!("N#{deployment}"), "META");
+    /// Owes a notice.
+    pub async fn owe(&self, notice: &Notice) -> Result<(), Error> {
+        let mut item: Item = keys(&notice.key(), "META");
         item.insert("due".to_owned(), number(255));
         self.put(item).await
     }
 
-    /// Forgets a test alert that was sent.
-    pub async fn test_sent(&self, pk: &str) -> Result<(), Error> {
-        let delete = self.client.delete_item().table_name(&self.table).set_key(Some(keys(pk, "META")));
+    /// Forgets a notice that was sent.
+    pub async fn notice_sent(&self, notice: &Notice) -> Result<(), Error> {
+        let delete = self.client.delete_item().table_name(&self.table).set_key(Some(keys(&notice.key(), "META")));
         delete.send().await.map_err(|e| Error::state("DeleteItem", e))?;
         Ok(())
     }

@@ -34,8 +34,8 @@ impl Subject<'_> {
             let what = format!("log file {} cannot be read whole", self.id);
             found.push(self.fact(&LOG_UNREADABLE, report, (&what, &format!("{problem}."))));
         }
-        if let Some(first) = report.quarantined.first() {
-            let what = format!("{} records of {} cannot be read", report.quarantined.len(), self.id);
+        if let Some(first) = report.kept.first() {
+            let what = format!("{} records of {} cannot be read", report.quarantined, self.id);
             let why = format!("The first, number {}: {}.", first.index, first.reason);
             found.push(self.fact(&RECORDS_QUARANTINED, report, (&what, &why)));
         }

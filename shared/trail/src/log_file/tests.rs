@@ -91,7 +91,7 @@ fn a_record_over_the_limit_is_quarantined_alone() {
     let limits = Limits { record_bytes: 4096, ..Limits::default() };
     let report = evaluate(&ENGINE, &inflated, KEY, limits, &mut |_| {});
     assert!(report.is_conserved());
-    assert_eq!((report.evaluated, report.quarantined.len()), (2, 1));
-    assert_eq!(report.quarantined[0].index, 1);
-    assert_eq!(report.quarantined[0].reason, Unreadable::TooLarge { size: large.len(), limit: 4096 });
+    assert_eq!((report.evaluated, report.quarantined), (2, 1));
+    assert_eq!(report.kept[0].index, 1);
+    assert_eq!(report.kept[0].reason, Unreadable::TooLarge { size: large.len(), limit: 4096 });
 }
