@@ -11,7 +11,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 use trail::alert::Entry;
 use trail::detection::Engine;
-use trail::envelope::{self, ObjectRef};
+use trail::envelope::{self, LoneRecord, ObjectRef};
 use trail::ledger::{Ledger, TallyKey, crossings};
 use trail::record::{Identity, Kind, Record, Unreadable};
 use trail::time::Time;
@@ -67,7 +67,7 @@ pub struct Totals {
 struct Delivered {
     id: String,
     objects: Vec<ObjectRef>,
-    records: Vec<String>,
+    records: Vec<LoneRecord>,
 }
 
 /// What a batch has gathered before anything is written.
@@ -145,7 +145,7 @@ impl Ingest {
     }
 
     /// Only our buckets; records by themselves only from the queue that EventBridge alone may write to.
-    fn admit(&self, delivery: envelope::Delivery, fast: bool) -> Result<(Vec<ObjectRef>, Vec<String>), Error> {
+    fn admit(&self, delivery: envelope::Delivery, fast: bool) -> Result<(Vec<ObjectRef>, Vec<LoneRecord>), Error> {
         for ignored in &delivery.ignored {
             tracing::info!(ignored, "nothing to do");
         }
@@ -370,9 +370,11 @@ impl Gathered {
 
     /// Records that came by themselves: findings, and no claim to completeness.
     fn fast_path(&mut self, engine: &Engine, index: usize, message: &Delivered) {
-        for text in &message.records {
+        for lone in &message.records {
             let mut found = Vec::new();
-            let evaluated = Record::parse(text).and_then(|record| evaluate_alone(engine, &record, &mut found));
+            let origin = trail::log_file::Origin { account: lone.account.as_deref(), delivered: None };
+            let evaluated =
+                Record::parse(&lone.text).and_then(|record| evaluate_alone((engine, &origin), &record, &mut found));
             match evaluated {
                 Ok(()) => self.totals.fast_path += 1,
                 Err(error) => self.fail(index, &message.id, &error.into()),
@@ -409,7 +411,7 @@ impl Gathered {
 }
 
 fn evaluate_alone(
-    engine: &Engine,
+    (engine, origin): (&Engine, &trail::log_file::Origin<'_>),
     record: &Record<'_>,
     found: &mut Vec<trail::finding::Match>,
 ) -> Result<(), Unreadable> {
@@ -419,7 +421,7 @@ fn evaluate_alone(
     if record.source.is_empty() || record.name.is_empty() {
         return Err(Unreadable::Missing("eventSource or eventName"));
     }
-    engine.evaluate(record, &trail::log_file::Origin::default(), &mut |m| found.push(m))
+    engine.evaluate(record, origin, &mut |m| found.push(m))
 }
 
 impl std::ops::AddAssign for Totals {

@@ -27,13 +27,22 @@ impl ObjectRef {
     }
 }
 
+/// A record outside any log file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoneRecord {
+    /// As JSON.
+    pub text: String,
+    /// The account that the envelope names, for a record that names none.
+    pub account: Option<String>,
+}
+
 /// What a message brings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Delivery {
     /// Log files to be read.
     pub objects: Vec<ObjectRef>,
-    /// Records that came by themselves (EventBridge), as JSON.
-    pub records: Vec<String>,
+    /// Records that came by themselves (EventBridge).
+    pub records: Vec<LoneRecord>,
     /// What asks for nothing, and why.
     pub ignored: Vec<String>,
 }
@@ -174,7 +183,8 @@ fn read_event_bridge(value: &Value, delivery: &mut Delivery) -> Result<(), Envel
             });
         }
         kind if kind.ends_with("via CloudTrail") && detail.is_object() => {
-            delivery.records.push(detail.to_string());
+            let account = value["account"].as_str().map(str::to_owned);
+            delivery.records.push(LoneRecord { text: detail.to_string(), account });
         }
         kind => delivery.ignored.push(format!("EventBridge's {kind}")),
     }
@@ -258,9 +268,12 @@ mod tests {
     #[test]
     fn the_fast_path_carries_the_record_itself() {
         for kind in ["AWS API Call via CloudTrail", "AWS Console Sign In via CloudTrail"] {
-            let event = json!({"source": "aws.iam", "detail-type": kind, "detail": {"eventName": "CreateUser"}});
+            let event = json!({"source": "aws.iam", "account": "111122223333", "detail-type": kind,
+                "detail": {"eventName": "CreateUser"}});
             let delivery = read(&event.to_string()).expect("understood");
-            assert_eq!(delivery.records, [r#"{"eventName":"CreateUser"}"#]);
+            let [record] = delivery.records.as_slice() else { panic!("{delivery:?}") };
+            assert_eq!(record.text, r#"{"eventName":"CreateUser"}"#);
+            assert_eq!(record.account.as_deref(), Some("111122223333"));
         }
     }
 
