@@ -5,13 +5,15 @@ use std::time::{Duration, Instant};
 
 use aws_config::{Region, SdkConfig};
 use aws_sdk_sns::config::{Credentials, SharedCredentialsProvider};
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 use cloud::collect::{Collector, Depth, Options};
 use serde_json::{Value, json};
 use trail::snapshot::{Answer, Cause, Refusal, Reply, Snapshot};
 
-use crate::support::SECRET_KEY;
 use crate::support::cloudtrail::{CloudTrail, Fault, Trail};
 use crate::support::moto::{Call, Moto};
+use crate::support::s3::S3;
+use crate::support::{ACCESS_KEY, SECRET_KEY};
 
 /// AWS and a collector with the credentials of an account that no other test uses.
 struct World {
@@ -238,6 +240,8 @@ async fn throttling_is_waited_for_but_not_for_ever() {
     assert_eq!(body(described("eu-west-1")), &json!({"trailList": []}));
     assert_eq!(body(described("me-south-1")), &json!({"trailList": []}));
     assert_eq!(cause(described("us-east-1")), Some(Cause::Throttled));
+    let evidence = snapshot.answer("cloudtrail:DescribeTrails", "us-east-1", &[]).map(|answer| answer.sha256.len());
+    assert_eq!(evidence, Some(64), "the last refusal is kept as it came");
     let times = world.aws.count("cloudtrail:DescribeTrails");
     assert!((4 + 3 + 3..60).contains(&times), "asked {times} times");
 }
@@ -368,4 +372,57 @@ async fn delivery_errors_come_through_by_region() {
         |region| body(snapshot.answer("cloudtrail:GetTrailStatus", region, &[("Name", trail.arn())]).expect("asked"));
     assert_eq!(status("me-south-1")["LatestDeliveryError"], "AccessDenied");
     assert_eq!(status("eu-west-1").get("LatestDeliveryError"), None);
+}
+
+/// An endpoint for S3 alone, as `AWS_ENDPOINT_URL_S3` sets it.
+#[derive(Debug)]
+struct S3At(String);
+
+impl LoadServiceConfig for S3At {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        (key.service_id() == "s3" && key.env() == "AWS_ENDPOINT_URL").then(|| self.0.clone())
+    }
+}
+
+#[tokio::test]
+async fn signatures_are_good_and_a_service_may_have_its_own_endpoint() {
+    let home = "100000000020";
+    let (aws, s3) = (CloudTrail::start().await, S3::start(&["signed-logs"]).await);
+    s3.put("signed-logs", "AWSLogs/a b+c.json.gz", "x").await;
+    aws.knows(ACCESS_KEY, home);
+    aws.add(Trail::of(home, "org-trail", "signed-logs", &json!({"S3KeyPrefix": "a b+c/ü"})));
+    for (secret, expected) in [(SECRET_KEY, None), ("another", Some(Cause::Denied))] {
+        let credentials = Credentials::new(ACCESS_KEY, secret, None, None, "tests");
+        let config = SdkConfig::builder()
+            .region(Region::new("eu-west-1"))
+            .endpoint_url(aws.url())
+            .service_config(S3At(s3.url()))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .build();
+        let options = Options { home: home.to_owned(), time: Duration::from_secs(5), ..Options::default() };
+        let collector = Collector::connect(&config, options).await.expect("a collector");
+        let snapshot = collector.snapshot(home, Depth::Everything).await;
+        assert_eq!(cause(answers(&snapshot, "s3:HeadBucket")[0]), expected, "{secret}");
+        let listed = only(&snapshot, "s3:ListBuckets");
+        assert_eq!(matches!(listed.result, Reply::Body(_)), expected.is_none(), "{listed:?}");
+        let code = if expected.is_none() { "NotImplemented" } else { "SignatureDoesNotMatch" };
+        assert_eq!(refused(only(&snapshot, "s3:ListObjectVersions")).code, code, "this S3 lets in first");
+    }
+}
+
+#[tokio::test]
+async fn whose_credentials_they_are_is_asked_when_nobody_says() {
+    let home = "100000000021";
+    let world = World::of(home).await;
+    let credentials = Credentials::new(&world.key, SECRET_KEY, None, None, "tests");
+    let config = SdkConfig::builder()
+        .region(Region::new("eu-west-1"))
+        .endpoint_url(world.aws.url())
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .build();
+    let collector = Collector::connect(&config, Options::default()).await.expect("a collector");
+    assert_eq!(collector.home(), home);
+    let nobody = SdkConfig::builder().region(Region::new("eu-west-1")).endpoint_url(world.aws.url()).build();
+    let error = Collector::connect(&nobody, Options::default()).await.expect_err("nobody's");
+    assert!(error.to_string().contains("credentials"), "{error}");
 }

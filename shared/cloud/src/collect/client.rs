@@ -88,6 +88,13 @@ struct Raw {
     bytes: Bytes,
 }
 
+impl Raw {
+    /// What it says, if it is an error.
+    fn refusal(&self) -> Refusal {
+        refusal::read(self.status, self.code.as_deref(), &self.bytes)
+    }
+}
+
 impl Client {
     pub(super) fn new(config: &SdkConfig) -> Result<Self, Error> {
         let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT).read_timeout(ATTEMPT).build();
@@ -157,22 +164,16 @@ impl Client {
     ) -> Result<Raw, Refusal> {
         let mut longest = FIRST_WAIT;
         loop {
-            let refused = match self.attempt(question, token, identity, end).await {
-                Ok(raw) if (200..300).contains(&raw.status) => return Ok(raw),
-                Ok(raw) => {
-                    let refused = refusal::read(raw.status, raw.code.as_deref(), &raw.bytes);
-                    if !matches!(refused.cause, Cause::Throttled | Cause::Unreachable) {
-                        return Ok(raw);
-                    }
-                    refused
-                }
-                Err(refused) if refused.cause != Cause::Unreachable => return Err(refused),
-                Err(refused) => refused,
+            let came = self.attempt(question, token, identity, end).await;
+            let cause = match &came {
+                Ok(raw) if (200..300).contains(&raw.status) => return came,
+                Ok(raw) => raw.refusal().cause,
+                Err(refused) => refused.cause,
             };
             // Any moment up to the longest: those who were refused together do not come back together.
             let wait = longest.mul_f64(fastrand::f64());
-            if Instant::now() + wait >= end {
-                return Err(refused);
+            if !matches!(cause, Cause::Throttled | Cause::Unreachable) || Instant::now() + wait >= end {
+                return came;
             }
             tokio::time::sleep(wait).await;
             longest = (longest * 2).min(LONGEST_WAIT);
@@ -265,7 +266,7 @@ fn read(api: &Api, raw: &Raw) -> Result<Value, Refusal> {
     // A bucket of another region is found all the same: the answer says where.
     let moved = matches!(api.form, Form::Head) && raw.status == 301;
     if !(200..300).contains(&raw.status) && !moved {
-        return Err(refusal::read(raw.status, raw.code.as_deref(), &raw.bytes));
+        return Err(raw.refusal());
     }
     match api.form {
         Form::Json => {

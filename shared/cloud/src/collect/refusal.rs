@@ -91,7 +91,8 @@ fn cause(code: &str, status: u16) -> Cause {
     if code.starts_with("NoSuch") || code.contains("NotFound") || code == "AWSOrganizationsNotInUseException" {
         return Cause::Absent;
     }
-    if status >= 500 || is(&["RequestTimeout", "RequestTimeoutException"]) {
+    // 501 is an answer: this server never will.
+    if (status >= 500 && status != 501) || is(&["RequestTimeout", "RequestTimeoutException"]) {
         Cause::Unreachable
     } else {
         Cause::Unknown
@@ -142,6 +143,7 @@ mod tests {
             ("OptInRequired", 403, Cause::Disabled),
             ("InternalFailure", 500, Cause::Unreachable),
             ("UnrecognizedClientException", 400, Cause::Unknown),
+            ("NotImplemented", 501, Cause::Unknown),
             ("InventedYesterday", 400, Cause::Unknown),
         ];
         for (code, status, expected) in cases {
