@@ -4,6 +4,7 @@
 //! the way, the table has to hold what it says.
 
 mod bad_input;
+mod collect;
 mod command;
 mod crashes;
 mod delivery;

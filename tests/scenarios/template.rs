@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 const TEMPLATE: &str = include_str!("../../template.yaml");
 const TRAIL_BUCKET: &str = include_str!("../../trail-bucket.yaml");
+const MEMBER_ROLE: &str = include_str!("../../member-role.yaml");
 const CARGO: &str = include_str!("../../Cargo.toml");
 const READS_ENVIRONMENT: &str = include_str!("../../shared/cloud/src/deployment.rs");
 
@@ -31,6 +32,41 @@ const EVERYTHING: [(&str, &str); 6] = [
     ("TrailKmsKeyArn", TRAIL_KEY),
     ("LogBucketAccountId", "444455556666"),
 ];
+
+#[test]
+fn the_member_role_may_do_what_collecting_needs_and_nothing_else() {
+    let stack = Stack::member_role(&[]);
+    let policy = statements_within(&stack.resources["AuditRole"]["Properties"]["Policies"]);
+    let listed: Vec<String> = policy.iter().flat_map(|statement| list(&statement["Action"])).collect();
+    assert!(policy.iter().all(|statement| statement["Effect"] == "Allow" && statement["Resource"] == "*"));
+    let needed: Vec<String> = cloud::collect::permissions().into_iter().map(str::to_owned).collect();
+    let granted: BTreeSet<String> = listed.iter().cloned().collect();
+    assert_eq!(granted.into_iter().collect::<Vec<_>>(), needed);
+    let (settings, _) = listed.split_at(listed.len() - 1);
+    assert!(settings.is_sorted() && listed.len() == needed.len(), "sorted, and each once: {listed:?}");
+    assert_eq!(policy[1]["Condition"]["StringLike"]["s3:prefix"], json!(["AWSLogs/*", "*/AWSLogs/*"]));
+}
+
+#[test]
+fn the_member_role_lets_in_one_role_of_one_account_of_the_organization() {
+    let conditions = |given: &[(&str, &str)]| {
+        let stack = Stack::member_role(given);
+        let trust = statements_within(&stack.resources["AuditRole"]["Properties"]["AssumeRolePolicyDocument"]);
+        assert_eq!((trust.len(), &trust[0]["Action"]), (1, &json!("sts:AssumeRole")));
+        let account = json!({"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${LoggingAccountId}:root"}});
+        assert_eq!(trust[0]["Principal"], account);
+        trust[0]["Condition"].clone()
+    };
+    assert_eq!(conditions(&[]), json!({"StringEquals": {"sts:ExternalId": "word"}}));
+    let role = "arn:aws:iam::999988887777:role/audit";
+    let expected = json!({
+        "StringEquals": {"sts:ExternalId": "word", "aws:PrincipalOrgID": "o-abcdefghij"},
+        "ArnEquals": {"aws:PrincipalArn": role},
+    });
+    assert_eq!(conditions(&[("OrganizationId", "o-abcdefghij"), ("AuditRoleArn", role)]), expected);
+    let default = cloud::collect::Options::default().role;
+    assert_eq!(Stack::member_role(&[]).property("AuditRole", "/RoleName"), &json!(default));
+}
 
 #[test]
 fn the_key_lets_in_exactly_the_services_that_write_to_queues_and_topics() {
@@ -756,6 +792,11 @@ impl Stack {
     fn trail_bucket(given: &[(&str, &str)]) -> Self {
         let organization = [("OrganizationId", "o-abcdefghij"), ("ManagementAccountId", "123456789012")];
         Self::new(TRAIL_BUCKET, &[&organization, given].concat())
+    }
+
+    fn member_role(given: &[(&str, &str)]) -> Self {
+        let needed = [("LoggingAccountId", ACCOUNT), ("ExternalId", "word")];
+        Self::new(MEMBER_ROLE, &[&needed, given].concat())
     }
 
     fn new(text: &str, given: &[(&str, &str)]) -> Self {

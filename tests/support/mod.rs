@@ -15,9 +15,11 @@
 //! ```
 
 pub(crate) mod binary;
+pub(crate) mod cloudtrail;
 pub(crate) mod dynamo;
 pub(crate) mod http;
 pub(crate) mod lambda;
+pub(crate) mod moto;
 pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod runtime_api;

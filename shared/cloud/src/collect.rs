@@ -1,0 +1,144 @@
+//! Collects once: asks AWS about an account's trail settings, and keeps every answer as evidence.
+//!
+//! A [`Collector`] makes a [`Snapshot`] of one account over all its regions. No question can spoil another one: what is
+//! refused, throttled or not answered stands in the snapshot as a [`Refusal`] with its cause. Judging is done elsewhere.
+//!
+//! # Who asks
+//! The account whose credentials the collector has is asked with them; every other account, that a question leads to,
+//! with the read-only role of `member-role.yaml` there. A bucket is asked with the role of the account that owns it, a
+//! key, topic or log group with the role of the account in its ARN, an organization's trail with the role of the
+//! organization's management account; where that cannot be, with the role of the account that is audited.
+//!
+//! # How many calls
+//! For an account with R enabled regions and T trails that are seen there, which name B buckets, K keys, G log groups
+//! and N topics, [`Depth::Everything`] asks `6 + 5 R + S + T + 12 B + 4 K + G + N` questions: role, regions,
+//! organization, buckets, IAM and the account's public access block; in each region the trails, functions and three for
+//! AWS Config; a status for each of the S places where a trail is seen (R for a trail over all regions). Each account
+//! beyond its own whose role is needed adds one, each further candidate for a bucket's owner up to two.
+//! The collector's own account adds `3 + 2 P` for an organization with P service control policies.
+//! [`Depth::Status`] asks `2 + R + S`. Pages after the first and repetitions come on top.
+
+mod api;
+mod client;
+mod endpoint;
+mod refusal;
+mod request;
+mod run;
+mod sessions;
+mod trails;
+mod xml;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use trail::snapshot::{Refusal, Reply, Snapshot};
+
+use crate::error::Error;
+use client::Client;
+use run::Run;
+
+/// What a collector has to be told.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The account of the collector's own credentials; empty to ask AWS.
+    pub home: String,
+    /// The name of the read-only role in every other account, with its path but without a slash at its start.
+    pub role: String,
+    /// The external id that the roles ask for; empty for none.
+    pub external_id: String,
+    /// The account that the log buckets belong to; empty for the collector's own.
+    pub logging_account: String,
+    /// How long one account may take. What was not answered by then is a refusal.
+    pub time: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            home: String::new(),
+            role: "QuickInfraTrailAudit".to_owned(),
+            external_id: String::new(),
+            logging_account: String::new(),
+            time: Duration::from_mins(10),
+        }
+    }
+}
+
+/// How much is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// All that any control wants.
+    Everything,
+    /// Which trails there are, and whether they deliver.
+    Status,
+}
+
+/// Asks AWS. One serves many accounts at once: together they have no more than 20 requests on their way.
+#[derive(Debug)]
+pub struct Collector {
+    client: Client,
+    credentials: SharedCredentialsProvider,
+    options: Options,
+}
+
+impl Collector {
+    /// A collector with the credentials, region and endpoints of the SDK's configuration. Asks AWS who it is when the
+    /// options do not say.
+    pub async fn connect(config: &SdkConfig, options: Options) -> Result<Self, Error> {
+        let missing = || Error::Configuration("there are no AWS credentials to ask with".to_owned());
+        let credentials = config.credentials_provider().ok_or_else(missing)?;
+        let mut collector = Self { client: Client::new(config)?, credentials, options };
+        if collector.options.home.is_empty() {
+            collector.options.home = Run::new(&collector, "")
+                .caller()
+                .await
+                .map_err(|refused| Error::Configuration(format!("whose credentials these are: {}", text(&refused))))?;
+        }
+        if collector.options.logging_account.is_empty() {
+            collector.options.logging_account.clone_from(&collector.options.home);
+        }
+        Ok(collector)
+    }
+
+    /// The account of the collector's own credentials.
+    pub fn home(&self) -> &str {
+        &self.options.home
+    }
+
+    /// The active accounts of the organization. A refusal with the cause `Absent` says that there is no organization.
+    pub async fn accounts(&self) -> Result<Vec<String>, Refusal> {
+        let answers = Run::new(self, &self.options.home).accounts().await;
+        let Some(answer) = answers.into_iter().next() else { return Ok(Vec::new()) };
+        let body = match answer.result {
+            Reply::Body(body) => body,
+            Reply::Refusal(refused) => return Err(refused),
+        };
+        let accounts = body["Accounts"].as_array().into_iter().flatten();
+        // `State` replaces `Status`, which AWS no longer writes from September 2026 on.
+        let active =
+            accounts.filter(|account| account["State"].as_str().or(account["Status"].as_str()) == Some("ACTIVE"));
+        Ok(active.filter_map(|account| account["Id"].as_str().map(str::to_owned)).collect())
+    }
+
+    /// Asks all there is to ask about an account. Never fails: what could not be learned stands in the snapshot.
+    pub async fn snapshot(&self, account: &str, depth: Depth) -> Snapshot {
+        Run::new(self, account).snapshot(depth).await
+    }
+
+    /// How many requests were sent so far, repetitions included.
+    pub fn requests(&self) -> u64 {
+        self.client.sent()
+    }
+}
+
+/// The IAM actions that the questions need of the role in each account, sorted.
+pub fn permissions() -> Vec<&'static str> {
+    let named: BTreeSet<_> = api::ALL.iter().map(|api| api.permission).filter(|name| !name.is_empty()).collect();
+    named.into_iter().collect()
+}
+
+fn text(refused: &Refusal) -> String {
+    format!("{} {}", refused.code, refused.message)
+}
