@@ -33,10 +33,13 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use trail::snapshot::{Refusal, Reply, Snapshot};
+use trail::digest::PublicKeys;
+use trail::snapshot::{Cause, Refusal, Reply, Snapshot};
+use trail::time::Time;
 
 use crate::error::Error;
 use client::Client;
+use refusal::refusal;
 use run::Run;
 
 /// What a collector has to be told.
@@ -125,6 +128,22 @@ impl Collector {
     /// Asks all there is to ask about an account. Never fails: what could not be learned stands in the snapshot.
     pub async fn snapshot(&self, account: &str, depth: Depth) -> Snapshot {
         Run::new(self, account).snapshot(depth).await
+    }
+
+    /// `CloudTrail`'s public keys of a region that were in force within a span of time.
+    pub async fn public_keys(&self, region: &str, (from, to): (Time, Time)) -> Result<PublicKeys, Refusal> {
+        let times = (from.0.to_string(), to.0.to_string());
+        let parameters = [("StartTime", times.0.as_str()), ("EndTime", times.1.as_str())];
+        let body = Run::new(self, &self.options.home).own(&api::LIST_PUBLIC_KEYS, region, &parameters).await?;
+        let unreadable = |error| refusal(Cause::Unknown, "Unreadable", format!("AWS's public keys: {error}"));
+        PublicKeys::from_json(body.to_string().as_bytes()).map_err(unreadable)
+    }
+
+    /// Puts a message into a queue of one's own.
+    pub async fn send(&self, queue_url: &str, message: &str) -> Result<(), Refusal> {
+        let parameters = [("QueueUrl", queue_url), ("MessageBody", message)];
+        let region = self.client.endpoints.region.clone();
+        Run::new(self, &self.options.home).own(&api::SEND_MESSAGE, &region, &parameters).await.map(drop)
     }
 
     /// How many requests were sent so far, repetitions included.

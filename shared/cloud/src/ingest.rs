@@ -303,7 +303,13 @@ impl Ingest {
 
     /// Yields whether the file is to be counted: a log file that was noted before is not.
     async fn note_file(&self, outcome: &FileOutcome, now: Time) -> Result<bool, Error> {
+        if outcome.is_digest() && !outcome.object.bucket.is_empty() {
+            self.deployment.state.owe_digest(&outcome.object).await?;
+        }
         let Some(record) = outcome.file_record() else { return Ok(true) };
+        for change in &outcome.changes {
+            self.deployment.state.note_trail_change(change).await?;
+        }
         let is_new = self.deployment.state.note_file(&record, now).await?;
         let recorded = || record.last_time.as_deref().and_then(Time::parse);
         // A damaged file is no sign of life: it may be from anybody.

@@ -9,8 +9,10 @@ pub mod function;
 pub mod ingest;
 pub mod metrics;
 pub mod notify;
+pub mod raise;
 pub mod settings;
 pub mod state;
 pub mod stores;
+pub mod verify;
 
 pub use error::Error;

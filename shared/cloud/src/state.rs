@@ -22,11 +22,13 @@ use trail::time::Time;
 
 use crate::error::Error;
 
+mod digests;
 mod files;
 mod findings;
 mod outbox;
 mod tallies;
 
+pub use digests::{ChainState, DigestRecord};
 pub use files::{AccountHeard, DayCounts, FileRecord, Parts};
 pub use findings::{HistoryLine, Query};
 pub use outbox::{Due, Notice};

@@ -14,7 +14,7 @@ use object_store::aws::{AmazonS3Builder, AwsCredential};
 use object_store::client::CredentialProvider;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{GetOptions, GetResult, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig};
+use object_store::{Attribute, GetOptions, GetResult, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig};
 use trail::envelope::ObjectRef;
 use url::Url;
 
@@ -55,6 +55,16 @@ enum Body {
 }
 
 impl Found {
+    /// The object's user metadata, by names in lower case and without `x-amz-meta-`; none of a file.
+    pub fn metadata(&self) -> Vec<(String, String)> {
+        let Body::Stored(found) = &self.body else { return Vec::new() };
+        let pairs = found.attributes.iter().filter_map(|(name, value)| match name {
+            Attribute::Metadata(name) => Some((name.to_string(), value.to_string())),
+            _ => None,
+        });
+        pairs.collect()
+    }
+
     /// Its bytes.
     pub async fn bytes(self) -> Result<Bytes, Error> {
         match self.body {

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use crate::detection::Detection;
 
 mod authentication;
+pub mod digests;
 mod domains;
 mod exposure;
 mod iam;
@@ -29,6 +30,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub fn all() -> Vec<&'static Detection> {
     [
         log_files::ALL,
+        digests::ALL,
         root::ALL,
         trail::ALL,
         log_storage::ALL,

@@ -3,10 +3,11 @@
 //! Notifications nest (S3 in SNS in SQS) and each kind spells keys its own way; what comes out is the same for all.
 
 use percent_encoding::percent_decode_str;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// One object in a bucket.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ObjectRef {
     /// The bucket; empty where the key is a path.
     pub bucket: String,

@@ -74,7 +74,7 @@ impl Api {
     }
 }
 
-const SERVICES: [Service; 12] = [
+const SERVICES: [Service; 13] = [
     regional("cloudtrail", "cloudtrail"),
     regional("config", "config_service"),
     regional("kms", "kms"),
@@ -83,6 +83,7 @@ const SERVICES: [Service; 12] = [
     regional("s3", "s3"),
     regional("s3control", "s3_control"),
     regional("sns", "sns"),
+    regional("sqs", "sqs"),
     regional("sts", "sts"),
     Service { global: true, ..regional("account", "account") },
     Service { global: true, ..regional("iam", "iam") },
@@ -155,6 +156,11 @@ pub(super) const GET_CALLER_IDENTITY: Api = Api { call: "sts:GetCallerIdentity",
 pub(super) const DESCRIBE_TRAILS: Api = json("cloudtrail:DescribeTrails", CLOUDTRAIL);
 pub(super) const GET_TRAIL_STATUS: Api = json("cloudtrail:GetTrailStatus", CLOUDTRAIL);
 pub(super) const GET_EVENT_SELECTORS: Api = json("cloudtrail:GetEventSelectors", CLOUDTRAIL);
+
+/// Asked with the credentials of whoever verifies, not with a role in the account.
+pub(super) const LIST_PUBLIC_KEYS: Api = Api { pages: NEXT, ..json("cloudtrail:ListPublicKeys", CLOUDTRAIL) };
+
+pub(super) const SEND_MESSAGE: Api = json("sqs:SendMessage", Wire::Json("AmazonSQS"));
 
 pub(super) const DESCRIBE_RECORDERS: Api = json("config:DescribeConfigurationRecorders", CONFIG);
 pub(super) const DESCRIBE_RECORDER_STATUS: Api = json("config:DescribeConfigurationRecorderStatus", CONFIG);

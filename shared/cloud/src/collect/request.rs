@@ -23,6 +23,15 @@ pub(super) struct Request {
     pub(super) body: Bytes,
 }
 
+/// Truth and times are no texts in JSON: a time is in seconds since 1970.
+fn json_value(name: &str, text: &str) -> Value {
+    match (text.parse::<bool>(), text.parse::<i64>()) {
+        (Ok(truth), _) => truth.into(),
+        (_, Ok(seconds)) if name.ends_with("Time") => seconds.into(),
+        _ => text.into(),
+    }
+}
+
 impl Request {
     /// The request for one page; `token` is what the page before said.
     pub(super) fn new(question: &Question, token: Option<&str>, endpoints: &Endpoints) -> Self {
@@ -53,9 +62,8 @@ impl Request {
     }
 
     fn json(&mut self, prefix: &str, operation: &str, parameters: &[(&str, &str)]) -> String {
-        let value = |text: &str| text.parse::<bool>().map_or_else(|_| text.into(), Value::Bool);
         let members: Map<String, Value> =
-            parameters.iter().map(|(name, text)| ((*name).to_owned(), value(text))).collect();
+            parameters.iter().map(|(name, text)| ((*name).to_owned(), json_value(name, text))).collect();
         self.headers.push(("content-type", "application/x-amz-json-1.1".to_owned()));
         self.headers.push(("x-amz-target", format!("{prefix}.{operation}")));
         self.body = Value::Object(members).to_string().into();

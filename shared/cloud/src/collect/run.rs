@@ -104,6 +104,19 @@ impl<'c> Run<'c> {
         answered(by, question, fetched)
     }
 
+    /// Asks with the collector's own credentials.
+    pub(super) async fn own(
+        &self,
+        api: &'static Api,
+        region: &str,
+        parameters: Parameters<'_>,
+    ) -> Result<Value, Refusal> {
+        match self.ask("", api, region, parameters).await.result {
+            Reply::Body(body) => Ok(body),
+            Reply::Refusal(refused) => Err(refused),
+        }
+    }
+
     /// Asks with the credentials of one account after the other until one may ask. What the last one was told comes
     /// first, and is the answer.
     async fn ask_by(

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use tokio::sync::Semaphore;
 use trail::detection::Engine;
+use trail::digest::{DigestName, TrailChange};
 use trail::envelope::ObjectRef;
 use trail::finding::{Finding, Match};
 use trail::log_file::{Inflated, Inflater, Limits, Problem, Report, Subject, evaluate};
@@ -28,6 +29,8 @@ pub struct FileOutcome {
     sha256: String,
     /// The hash of each record that a detection caught, by identity.
     pub(super) bodies: HashMap<Identity, [u8; 32]>,
+    /// Calls that interrupt chains of digests or begin them.
+    pub(super) changes: Vec<TrailChange>,
 }
 
 /// How many bytes may be in flight over all files.
@@ -112,18 +115,19 @@ impl FileOutcome {
     fn of(engine: &Engine, (object, size): (ObjectRef, usize), inflated: &Inflated, limits: Limits) -> Self {
         let account = ObjectKey::parse(&object.key).account.map(str::to_owned);
         let mut seen: HashMap<Identity, [u8; 32]> = HashMap::new();
-        let mut conflict = false;
+        let (mut conflict, mut changes) = (false, Vec::new());
         let mut each = |record: &Record<'_>| {
             // Only what a detection wanted was loaded; the rest is compared when the lake is written.
             if !record.body().is_null() {
                 let body = digest(record.text().as_bytes());
                 conflict |= *seen.entry(record.identity(account.as_deref())).or_insert(body) != body;
             }
+            changes.extend(TrailChange::of(record));
         };
         let mut report = evaluate(engine, inflated, &object.key, limits, &mut each);
         let problems = Subject { id: &object.id(), key: &object.key }.problems(&report, inflated.trailing);
         report.matches.extend(problems);
-        let outcome = Self { report, size, sha256: hex(&digest(&inflated.bytes)), bodies: seen, object };
+        let outcome = Self { report, size, sha256: hex(&digest(&inflated.bytes)), bodies: seen, changes, object };
         if conflict { outcome.with_conflict() } else { outcome }
     }
 
@@ -134,12 +138,18 @@ impl FileOutcome {
     }
 
     fn nothing(object: ObjectRef) -> Self {
-        Self { object, report: Report::default(), size: 0, sha256: String::new(), bodies: HashMap::new() }
+        let (sha256, bodies, changes) = Default::default();
+        Self { object, report: Report::default(), size: 0, sha256, bodies, changes }
     }
 
     /// Whether this is no object of CloudTrail's.
     pub(super) fn is_nothing(&self) -> bool {
         self.sha256.is_empty()
+    }
+
+    /// Whether it is a digest that somebody has to verify.
+    pub(super) fn is_digest(&self) -> bool {
+        self.report.digest && DigestName::parse(&self.object.key).is_some()
     }
 
     /// Two different records under one identity, one of them here.

@@ -110,6 +110,13 @@ impl Chain {
         Self { trail: String::new(), home_region: String::new(), backfill: false, ..self.clone() }
     }
 
+    /// The folder of the log files that its digests sign, of a day.
+    pub fn log_folder(&self, day: Time) -> String {
+        let Self { prefix, account, region, .. } = self;
+        let organization = self.organization.as_ref().map_or(String::new(), |organization| format!("{organization}/"));
+        format!("{prefix}AWSLogs/{organization}{account}/CloudTrail/{region}/{}", day.date().replace('-', "/"))
+    }
+
     /// The key of the digest whose window ends then.
     pub fn key(&self, end: Time) -> String {
         let Self { prefix, account, region, trail, home_region, .. } = self;

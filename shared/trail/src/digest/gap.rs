@@ -31,6 +31,13 @@ impl Gap {
         Self { chain: before.chain.clone(), object: key.to_owned(), window, called, stops: true }
     }
 
+    /// Between the last digest and now: nothing has come since.
+    pub fn open(head: &ChainHead, now: Time) -> Self {
+        let window = Window { from: head.end, to: now.max(head.end) };
+        let called = Window { from: head.start, to: Time(head.end.0.saturating_add(REACH)) };
+        Self { chain: head.chain.clone(), object: head.object.clone(), window, called, stops: true }
+    }
+
     /// Between a time that should be covered and the first digest of all.
     pub fn before_first(chain: &Chain, from: Time, first: &Digest, key: &str) -> Self {
         let window = Window { from, to: first.start };

@@ -1,0 +1,175 @@
+//! Log files: what a digest signs against what was read, and what lies in the bucket that no digest signs.
+
+use std::collections::BTreeSet;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use object_store::path::Path;
+use serde_json::json;
+use trail::digest::{ChainHead, DigestName, Found, GRACE, Held, LoggedFile, Problem, ProblemKind, Window, check_log};
+use trail::envelope::ObjectRef;
+use trail::log_file::{Inflater, Limits};
+use trail::object_key::ObjectKey;
+use trail::record::digest as sha256;
+use trail::time::Time;
+
+use super::read::{self, Read};
+use crate::collect::Collector;
+use crate::deployment::Deployment;
+use crate::error::Error;
+use crate::state::FileRecord;
+
+/// Log files that are looked up at the same time.
+const AT_ONCE: usize = 16;
+
+/// How log files of a chain are compared.
+pub(super) struct Logs<'v> {
+    pub(super) deployment: &'v Deployment,
+    pub(super) collector: &'v Collector,
+}
+
+/// What came of one digest's log files.
+#[derive(Debug, Default)]
+pub(super) struct Checked {
+    pub(super) problems: Vec<Problem>,
+    /// Files that were never read, and are now.
+    pub(super) healed: u64,
+}
+
+impl Logs<'_> {
+    /// Compares what a digest signs with what `ingest` read. Nothing is fetched that was read before.
+    pub(super) async fn check(&self, read: &Read) -> Result<Checked, Error> {
+        let checks = read.digest.log_files.iter().map(|signed| self.check_one(read, signed));
+        let results: Vec<(Vec<Problem>, bool)> = stream::iter(checks).buffer_unordered(AT_ONCE).try_collect().await?;
+        let mut checked = Checked::default();
+        for (problems, healed) in results {
+            checked.problems.extend(problems);
+            checked.healed += u64::from(healed);
+        }
+        Ok(checked)
+    }
+
+    async fn check_one(&self, read: &Read, signed: &LoggedFile) -> Result<(Vec<Problem>, bool), Error> {
+        let (chain, window) = (&read.name.chain, read.digest.window());
+        let told = |found: &Found| check_log(signed, found, chain, window);
+        if !self.deployment.own.log_buckets.contains(&signed.bucket) {
+            let reason = format!("it lies in {}, which is none of the log buckets", signed.bucket);
+            return Ok((told(&Found::Unreadable(reason)).into_iter().collect(), false));
+        }
+        let known = self.deployment.state.file_records(&format!("{}/{}", signed.bucket, signed.object)).await?;
+        if known.is_empty() {
+            let (found, healed) = self.fetch(signed).await?;
+            return Ok((told(&found).into_iter().collect(), healed));
+        }
+        Ok((known.iter().filter_map(|known| told(&remembered(known))).collect(), false))
+    }
+
+    /// Looks at a log file that was signed and never read, and has it read where it is there.
+    async fn fetch(&self, signed: &LoggedFile) -> Result<(Found, bool), Error> {
+        let object = ObjectRef { bucket: signed.bucket.clone(), key: signed.object.clone(), version: None };
+        let found = match self.deployment.stores.get(&object).await {
+            Ok(found) => found,
+            Err(Error::Object { source: object_store::Error::NotFound { .. }, .. }) => {
+                return Ok((Found::Nothing, false));
+            }
+            Err(error) => return Err(error),
+        };
+        let limits = Limits::default();
+        if found.size > limits.file_bytes as u64 {
+            return Ok((Found::Unreadable(format!("it is larger than {} bytes", limits.file_bytes)), false));
+        }
+        let inflated = Inflater::new(limits).inflate(&found.bytes().await?);
+        let found = match inflated.problem {
+            Some(damage) => Found::Damaged(damage.to_string()),
+            None => Found::File(Held { sha256: sha256(&inflated.bytes), trailing: inflated.trailing }),
+        };
+        self.have_it_read(&object).await?;
+        Ok((found, true))
+    }
+
+    /// Puts word of a log file into the queue, as EventBridge would have.
+    async fn have_it_read(&self, object: &ObjectRef) -> Result<(), Error> {
+        let message = json!({
+            "source": "aws.s3", "detail-type": "Object Created",
+            "detail": {"bucket": {"name": object.bucket}, "object": {"key": object.key}},
+        });
+        let queue = &self.deployment.parts.queue;
+        tracing::warn!(object = %object.id(), "signed and never read: it is read now");
+        let sent = self.collector.send(queue, &message.to_string()).await;
+        sent.map_err(|refused| Error::Configuration(format!("queue {queue}: {} {}", refused.code, refused.message)))
+    }
+
+    /// Log files of the window before the last two that neither its digest nor the two after it sign. By then a digest
+    /// that names them has come, if one ever does.
+    pub(super) async fn unsigned(&self, head: &ChainHead, now: Time) -> Result<Vec<Problem>, Error> {
+        let mut signed = BTreeSet::new();
+        let mut at = Some(head.object.clone());
+        let mut oldest: Option<Read> = None;
+        for _ in 0..3 {
+            let Some(key) = at.take() else { return Ok(Vec::new()) };
+            let Some(name) = DigestName::parse(&key) else { return Ok(Vec::new()) };
+            let object = ObjectRef { bucket: head.bucket.clone(), key, version: None };
+            // What is wrong with a digest is told where it is verified.
+            let Ok(read) = read::digest(&self.deployment.stores, &object, &name).await? else { return Ok(Vec::new()) };
+            signed.extend(read.digest.log_files.iter().map(|file| file.object.clone()));
+            at.clone_from(&read.digest.previous_object);
+            oldest = Some(read);
+        }
+        let Some(oldest) = oldest.filter(|read| read.digest.end.0 + GRACE <= now.0) else { return Ok(Vec::new()) };
+        let delivered = self.delivered(head, oldest.digest.window()).await?;
+        let unsigned = delivered.into_iter().filter(|key| !signed.contains(key));
+        let detail = "the digests of its hour and of the two after it do not name it";
+        let problem = |key: String| {
+            let told = Problem::new(ProblemKind::LogUnsigned, &key, &head.chain, detail);
+            told.within(oldest.digest.window())
+        };
+        Ok(unsigned.map(problem).collect())
+    }
+
+    /// The keys of log files in the chain's place whose names say that they were delivered within a window.
+    async fn delivered(&self, head: &ChainHead, window: Window) -> Result<Vec<String>, Error> {
+        let place = self.deployment.stores.open(&format!("s3://{}", head.bucket))?;
+        let mut keys = Vec::new();
+        for day in
+            [window.from, Time(window.to.0 - 1)].map(|time| time.floor(86_400)).into_iter().collect::<BTreeSet<_>>()
+        {
+            let prefix = head.chain.log_folder(day);
+            let from = Time(window.from.0.max(day.0));
+            let stamp: String = from.to_string().chars().filter(|c| !matches!(c, '-' | ':')).take(13).collect();
+            let chain = &head.chain;
+            let offset = format!("{prefix}/{}_CloudTrail_{}_{stamp}", chain.account, chain.region);
+            // As they are: `Path::from` would encode what S3 takes.
+            let path = |text: &str| Path::parse(text).map_err(|e| Error::object(text, e.into()));
+            let (prefix, offset) = (path(&prefix)?, path(&offset)?);
+            let mut listed = place.store.list_with_offset(Some(&prefix), &offset);
+            while let Some(found) = listed.next().await {
+                let key = found.map_err(|e| Error::object(prefix.to_string(), e))?.location.to_string();
+                match ObjectKey::parse(&key).time {
+                    Some(time) if time >= window.to => break,
+                    Some(time) if time >= window.from => keys.push(key),
+                    _ => {}
+                }
+            }
+        }
+        Ok(keys)
+    }
+}
+
+/// What `ingest` read under a log file's name.
+fn remembered(known: &FileRecord) -> Found {
+    match (&known.problem, unhex(&known.sha256)) {
+        (Some(problem), _) => Found::Damaged(problem.clone()),
+        (None, Some(sha256)) => Found::File(Held { sha256, trailing: 0 }),
+        (None, None) => Found::Unreadable("the table holds no hash of it".to_owned()),
+    }
+}
+
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 {
+        return None;
+    }
+    for (byte, at) in bytes.iter_mut().zip((0..64).step_by(2)) {
+        *byte = u8::from_str_radix(text.get(at..at + 2)?, 16).ok()?;
+    }
+    Some(bytes)
+}
