@@ -146,6 +146,18 @@ impl Collector {
         Run::new(self, &self.options.home).own(&api::SEND_MESSAGE, &region, &parameters).await.map(drop)
     }
 
+    /// How many messages wait in a queue of one's own.
+    pub async fn waiting(&self, queue_url: &str) -> Result<u64, Refusal> {
+        let name = "ApproximateNumberOfMessages";
+        let region = self.client.endpoints.region.clone();
+        let parameters = [("QueueUrl", queue_url), ("AttributeName.1", name)];
+        let body = Run::new(self, &self.options.home).own(&api::GET_QUEUE_ATTRIBUTES, &region, &parameters).await?;
+        let attributes = trail::shape::list(&body["Attribute"]);
+        let count = attributes.iter().find(|attribute| attribute["Name"] == name);
+        let count = count.and_then(|attribute| attribute["Value"].as_str()?.parse().ok());
+        count.ok_or_else(|| refusal(Cause::Unknown, "Unreadable", format!("queue {queue_url} does not say")))
+    }
+
     /// How many requests were sent so far, repetitions included.
     pub fn requests(&self) -> u64 {
         self.client.sent()

@@ -10,10 +10,11 @@ use std::time::Instant;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 use trail::alert::Entry;
-use trail::detection::Engine;
+use trail::control::Touch;
+use trail::detection::{Category, Engine};
 use trail::envelope::{self, LoneRecord, ObjectRef};
 use trail::ledger::{Ledger, TallyKey, crossings};
-use trail::record::{Identity, Kind, Record, Unreadable};
+use trail::record::{Identity, Kind, Outcome, Record, Unreadable};
 use trail::time::Time;
 
 use crate::alerts::Told;
@@ -274,6 +275,9 @@ impl Ingest {
             match committed {
                 Ok(committed) => {
                     gathered.totals.findings += u64::from(committed.change.changed);
+                    if committed.change.changed {
+                        self.note_touches(&committed.entry.finding).await;
+                    }
                     // What others owe they publish themselves, or `notify` does.
                     entries.extend(Some(committed.entry).filter(|_| committed.change.owed));
                 }
@@ -281,6 +285,21 @@ impl Ingest {
             }
         }
         entries
+    }
+
+    /// Notes who changed a trail, its bucket or its key: the account is audited soon. A finding stands by itself, so that
+    /// what cannot be noted costs a day at the most.
+    async fn note_touches(&self, finding: &trail::finding::Finding) {
+        if finding.category != Category::TrailTampering || finding.outcome != Outcome::Success {
+            return;
+        }
+        let lead = &finding.lead;
+        let touch = Touch { time: lead.time.0, call: lead.action.clone(), actor: lead.actor.display() };
+        for resource in &finding.facts.resources {
+            if let Err(error) = self.deployment.state.note_touch(&finding.account, resource, &touch).await {
+                tracing::warn!(%error, "who changed something is not noted");
+            }
+        }
     }
 
     /// Notes the files whose findings stand. A file that was noted before counts nothing.

@@ -2,6 +2,7 @@
 //! `qtrail` both call.
 
 pub mod alerts;
+pub mod audit;
 pub mod collect;
 pub mod deployment;
 mod error;

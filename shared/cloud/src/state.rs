@@ -22,12 +22,14 @@ use trail::time::Time;
 
 use crate::error::Error;
 
+mod audit;
 mod digests;
 mod files;
 mod findings;
 mod outbox;
 mod tallies;
 
+pub use audit::{AuditRun, HeldVerdict, VerdictChange};
 pub use digests::{ChainState, DigestRecord};
 pub use files::{AccountHeard, DayCounts, FileRecord, Parts};
 pub use findings::{HistoryLine, Query};

@@ -162,7 +162,7 @@ impl Verify {
         let mut problems = Vec::new();
         let line = self.line(read, known.as_ref().map(|known| &known.head), &mut problems).await?;
         totals.take(&problems, &name.chain, name.end);
-        let mut chain = Following { known, problems: problems.len() as u64 };
+        let mut chain = Following { known, problems: problems.len() as u64, foreign: 0 };
         for read in &line {
             let found = self.judge(read, &mut chain, totals, now).await?;
             totals.take(&found, &name.chain, read.digest.end);
@@ -237,6 +237,7 @@ impl Verify {
         };
         self.deployment.state.keep_digest(&read.name.chain, read.digest.end, &record).await?;
         chain.problems += problems.len() as u64;
+        chain.foreign += problems.iter().filter(|problem| is_foreign(problem.kind)).count() as u64;
         if is_proven {
             chain.advance(ChainHead::of(&read.name.chain, &read.digest, arrived.signature()), &record);
         }
@@ -306,7 +307,7 @@ impl Verify {
         let chains = self.deployment.state.chains().await?;
         let mut checks = stream::iter(chains)
             .map(|chain| async move {
-                let problems = self.missing_of(&chain.head, now).await;
+                let problems = self.missing_of(&chain, now).await;
                 (chain.head, problems)
             })
             .buffer_unordered(CHAINS_AT_ONCE);
@@ -323,9 +324,27 @@ impl Verify {
         Ok(totals)
     }
 
-    async fn missing_of(&self, head: &ChainHead, now: Time) -> Result<Vec<Problem>, Error> {
+    /// What nothing signs, window by window: each is compared once.
+    async fn unsigned(&self, chain: &ChainState, now: Time) -> Result<Vec<Problem>, Error> {
         let logs = Logs { deployment: &self.deployment, collector: &self.collector };
-        let mut problems = logs.unsigned(head, now).await?;
+        let Some(compared) = logs.unsigned(&chain.head, chain.compared, now).await? else { return Ok(Vec::new()) };
+        let count = compared.problems.len() as u64;
+        let next = ChainState {
+            compared: compared.until,
+            problems: chain.problems + count,
+            foreign: chain.foreign + count,
+            last_problem: if count > 0 { Some(now) } else { chain.last_problem },
+            v: chain.v + 1,
+            ..chain.clone()
+        };
+        // Where the chain went on meanwhile, the window is compared again.
+        self.deployment.state.put_chain(&next).await?;
+        Ok(compared.problems)
+    }
+
+    async fn missing_of(&self, chain: &ChainState, now: Time) -> Result<Vec<Problem>, Error> {
+        let head = &chain.head;
+        let mut problems = self.unsigned(chain, now).await?;
         let silent = now.0 - head.end.0;
         if head.chain.backfill || silent > TOLD_SECONDS {
             return Ok(problems);
@@ -343,16 +362,27 @@ struct Following {
     known: Option<ChainState>,
     /// Problems since it was read.
     problems: u64,
+    /// Of those, log files that are not what AWS signed.
+    foreign: u64,
 }
 
 impl Following {
     fn advance(&mut self, head: ChainHead, record: &DigestRecord) {
         let (logs, since) = (record.logs, head.start);
         let before = self.known.take();
-        let v = before.as_ref().map_or(0, |known| known.v);
         self.known = Some(match before {
             Some(known) => ChainState { head, digests: known.digests + 1, logs: known.logs + logs, ..known },
-            None => ChainState { head, since, digests: 1, logs, problems: 0, last_problem: None, v },
+            None => ChainState {
+                head,
+                since,
+                digests: 1,
+                logs,
+                problems: 0,
+                foreign: 0,
+                compared: since,
+                last_problem: None,
+                v: 0,
+            },
         });
     }
 
@@ -360,6 +390,7 @@ impl Following {
     async fn store(self, verify: &Verify, now: Time) -> Result<(), Error> {
         let Some(mut known) = self.known else { return Ok(()) };
         known.problems += self.problems;
+        known.foreign += self.foreign;
         known.last_problem = if self.problems > 0 { Some(now) } else { known.last_problem };
         known.v += 1;
         if verify.deployment.state.put_chain(&known).await? {
@@ -367,6 +398,10 @@ impl Following {
         }
         Err(Error::Contended(format!("chain {}", known.head.chain)))
     }
+}
+
+fn is_foreign(kind: ProblemKind) -> bool {
+    matches!(kind, ProblemKind::LogChanged | ProblemKind::LogAppended | ProblemKind::LogUnsigned)
 }
 
 impl Read {

@@ -162,6 +162,9 @@ pub(super) const LIST_PUBLIC_KEYS: Api = Api { pages: NEXT, ..json("cloudtrail:L
 
 pub(super) const SEND_MESSAGE: Api = json("sqs:SendMessage", Wire::Json("AmazonSQS"));
 
+pub(super) const GET_QUEUE_ATTRIBUTES: Api =
+    Api { call: "sqs:GetQueueAttributes", wire: Wire::Query("2012-11-05"), form: Form::Result, ..BASE };
+
 pub(super) const DESCRIBE_RECORDERS: Api = json("config:DescribeConfigurationRecorders", CONFIG);
 pub(super) const DESCRIBE_RECORDER_STATUS: Api = json("config:DescribeConfigurationRecorderStatus", CONFIG);
 pub(super) const DESCRIBE_CHANNELS: Api = json("config:DescribeDeliveryChannels", CONFIG);

@@ -1,6 +1,7 @@
 //! Digests that wait, chains and how far they are proven, AWS's keys, and calls that interrupt chains.
 
 use aws_sdk_dynamodb::error::SdkError;
+use futures::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use trail::digest::{Chain, ChainHead, PublicKeys, TrailChange};
 use trail::envelope::ObjectRef;
@@ -25,6 +26,10 @@ pub struct ChainState {
     pub logs: u64,
     /// Problems found in all that time.
     pub problems: u64,
+    /// Of those, log files that no digest signs, or not as they are.
+    pub foreign: u64,
+    /// Up to when what lies in the bucket was compared with what is signed.
+    pub compared: Time,
     /// When the last problem was found.
     pub last_problem: Option<Time>,
     /// The version of this item.
@@ -44,6 +49,13 @@ pub struct DigestRecord {
     pub problems: Vec<String>,
     /// When it was verified.
     pub verified: Time,
+}
+
+/// Accounts whose chains are asked for at the same time.
+const ACCOUNTS_AT_ONCE: usize = 16;
+
+fn chain_key(chain: &Chain) -> super::Item {
+    keys(&format!("CHAINS#{}", chain.account), &chain.to_string())
 }
 
 /// A call that interrupts or begins chains, as it is kept.
@@ -79,20 +91,28 @@ impl State {
 
     /// How far a chain is proven.
     pub async fn chain(&self, chain: &Chain) -> Result<Option<ChainState>, Error> {
-        let item = self.get(keys("CHAINS", &chain.to_string())).await?;
+        let item = self.get(chain_key(chain)).await?;
         item.as_ref().map(decode).transpose()
     }
 
-    /// All chains.
-    pub async fn chains(&self) -> Result<Vec<ChainState>, Error> {
-        let items = self.query_range("CHAINS", (" ", "~")).await?;
+    /// The chains of an account.
+    pub async fn chains_of(&self, account: &str) -> Result<Vec<ChainState>, Error> {
+        let items = self.query_range(&format!("CHAINS#{account}"), (" ", "~")).await?;
         items.iter().map(decode).collect()
+    }
+
+    /// The chains of all accounts that log files came from.
+    pub async fn chains(&self) -> Result<Vec<ChainState>, Error> {
+        let accounts = self.accounts_heard().await?;
+        let chains = accounts.iter().map(|heard| self.chains_of(&heard.account));
+        let chains: Vec<Vec<ChainState>> = stream::iter(chains).buffered(ACCOUNTS_AT_ONCE).try_collect().await?;
+        Ok(chains.into_iter().flatten().collect())
     }
 
     /// Writes how far a chain is proven unless somebody was faster. Yields whether it was written.
     pub async fn put_chain(&self, state: &ChainState) -> Result<bool, Error> {
         let mut item = encode(state)?;
-        item.extend(keys("CHAINS", &state.head.chain.to_string()));
+        item.extend(chain_key(&state.head.chain));
         let read = (state.v > 1).then(|| state.v - 1);
         Ok(self.put_if(item, read).await?.is_none())
     }

@@ -35,6 +35,14 @@ pub(super) struct Checked {
     pub(super) healed: u64,
 }
 
+/// A window of the bucket beside what is signed.
+#[derive(Debug)]
+pub(super) struct Compared {
+    /// Where the window ends.
+    pub(super) until: Time,
+    pub(super) problems: Vec<Problem>,
+}
+
 impl Logs<'_> {
     /// Compares what a digest signs with what `ingest` read. Nothing is fetched that was read before.
     pub(super) async fn check(&self, read: &Read) -> Result<Checked, Error> {
@@ -99,22 +107,28 @@ impl Logs<'_> {
     }
 
     /// Log files of the window before the last two that neither its digest nor the two after it sign. By then a digest
-    /// that names them has come, if one ever does.
-    pub(super) async fn unsigned(&self, head: &ChainHead, now: Time) -> Result<Vec<Problem>, Error> {
+    /// that names them has come, if one ever does. `None`: there is no such window after `compared` yet.
+    pub(super) async fn unsigned(
+        &self,
+        head: &ChainHead,
+        compared: Time,
+        now: Time,
+    ) -> Result<Option<Compared>, Error> {
         let mut signed = BTreeSet::new();
         let mut at = Some(head.object.clone());
         let mut oldest: Option<Read> = None;
         for _ in 0..3 {
-            let Some(key) = at.take() else { return Ok(Vec::new()) };
-            let Some(name) = DigestName::parse(&key) else { return Ok(Vec::new()) };
+            let Some(key) = at.take() else { return Ok(None) };
+            let Some(name) = DigestName::parse(&key) else { return Ok(None) };
             let object = ObjectRef { bucket: head.bucket.clone(), key, version: None };
             // What is wrong with a digest is told where it is verified.
-            let Ok(read) = read::digest(&self.deployment.stores, &object, &name).await? else { return Ok(Vec::new()) };
+            let Ok(read) = read::digest(&self.deployment.stores, &object, &name).await? else { return Ok(None) };
             signed.extend(read.digest.log_files.iter().map(|file| file.object.clone()));
             at.clone_from(&read.digest.previous_object);
             oldest = Some(read);
         }
-        let Some(oldest) = oldest.filter(|read| read.digest.end.0 + GRACE <= now.0) else { return Ok(Vec::new()) };
+        let due = |read: &Read| compared < read.digest.end && read.digest.end.0 + GRACE <= now.0;
+        let Some(oldest) = oldest.filter(due) else { return Ok(None) };
         let delivered = self.delivered(head, oldest.digest.window()).await?;
         let unsigned = delivered.into_iter().filter(|key| !signed.contains(key));
         let detail = "the digests of its hour and of the two after it do not name it";
@@ -122,7 +136,7 @@ impl Logs<'_> {
             let told = Problem::new(ProblemKind::LogUnsigned, &key, &head.chain, detail);
             told.within(oldest.digest.window())
         };
-        Ok(unsigned.map(problem).collect())
+        Ok(Some(Compared { until: oldest.digest.end, problems: unsigned.map(problem).collect() }))
     }
 
     /// The keys of log files in the chain's place whose names say that they were delivered within a window.
