@@ -14,7 +14,7 @@ use object_store::aws::{AmazonS3Builder, AwsCredential};
 use object_store::client::CredentialProvider;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{GetOptions, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig};
+use object_store::{Attribute, GetOptions, ObjectStore, ObjectStoreExt, PutPayload, RetryConfig};
 use trail::envelope::ObjectRef;
 use url::Url;
 
@@ -95,6 +95,23 @@ impl Place {
     pub async fn put(&self, path: &Path, bytes: impl Into<PutPayload>) -> Result<(), Error> {
         self.store.put(path, bytes.into()).await.map_err(|e| Error::object(path.to_string(), e))?;
         Ok(())
+    }
+
+    /// Reads an object with its user metadata, names without `x-amz-meta-`; none where there is none.
+    pub async fn fetch(&self, key: &str) -> Result<Option<(Bytes, Vec<(String, String)>)>, Error> {
+        let path = Path::parse(key).map_err(|e| Error::object(key, e.into()))?;
+        let found = match self.store.get(&path).await {
+            Ok(found) => found,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(Error::object(key, error)),
+        };
+        let named = |(attribute, value): (&Attribute, &object_store::AttributeValue)| match attribute {
+            Attribute::Metadata(name) => Some((name.to_string(), value.to_string())),
+            _ => None,
+        };
+        let metadata = found.attributes.iter().filter_map(named).collect();
+        let bytes = found.bytes().await.map_err(|e| Error::object(key, e))?;
+        Ok(Some((bytes, metadata)))
     }
 
     /// Reads the object that the place itself names; none where there is none.
