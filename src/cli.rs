@@ -7,6 +7,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use trail::alert::{Resolution, Status};
 use trail::detection::{Category, Severity};
+use trail::time::Time;
 
 /// Reads CloudTrail log files, raises findings, alerts people.
 #[derive(Debug, Parser)]
@@ -46,6 +47,14 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// A small organization's day with an intrusion hidden in it; nothing to set up
     Demo(DemoArgs),
+    /// Prove that log files are all there and as AWS signed them
+    #[command(after_help = "Examples:\n  aws cloudtrail list-public-keys --start-time 2026-01-01 --region eu-west-1 \
+        > keys.json\n  qtrail verify --keys keys.json s3://my-trail-logs\n  qtrail verify --keys keys.json \
+        --from 2026-10-01 --to 2026-11-01 ./copy-of-the-bucket\n\nKeys are asked for in the region of the log files; \
+        answers of several regions may stand one after another in the file.\nS3's user metadata of a digest lies in a \
+        folder as <object>.metadata.json; without it the digest after it proves a digest.\n\nExit status: 0 all as AWS \
+        signed it; 1 a problem; 2 something could not be read.")]
+    Verify(VerifyArgs),
     /// Everything that is looked for: severity, category, id, references
     Detections,
     /// Completions for a shell
@@ -172,6 +181,35 @@ pub(crate) struct StatusArgs {
     pub(crate) state: StateArgs,
 }
 
+/// `qtrail verify`.
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// A bucket, or a copy of it
+    #[arg(value_name = "PATH|s3://URL")]
+    pub(crate) source: String,
+    /// AWS's public keys, as `aws cloudtrail list-public-keys` prints them
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keys: PathBuf,
+    /// From when on everything has to be covered (RFC 3339, or a day)
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) from: Option<Time>,
+    /// Until when everything has to be covered
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) to: Option<Time>,
+    /// How problems are printed
+    #[arg(long, value_enum, default_value_t = ProblemFormat::Text)]
+    pub(crate) format: ProblemFormat,
+}
+
+/// How problems are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProblemFormat {
+    /// A line each, for people
+    Text,
+    /// A JSON object a line
+    Ndjson,
+}
+
 /// `qtrail demo`.
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
@@ -192,6 +230,11 @@ pub(crate) enum Format {
     Ndjson,
     /// OCSF Detection Finding, a JSON object a line
     Ocsf,
+}
+
+fn time(text: &str) -> Result<Time, String> {
+    let day = || Time::parse(&format!("{text}T00:00:00Z"));
+    Time::parse(text).or_else(day).ok_or_else(|| "a time such as 2026-11-20T03:00:00Z, or a day".to_owned())
 }
 
 fn severity(word: &str) -> Result<Severity, String> {

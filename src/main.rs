@@ -14,6 +14,7 @@ mod output;
 mod place;
 mod scan;
 mod status;
+mod verify;
 
 use cli::{Cli, Command};
 
@@ -50,6 +51,7 @@ fn run(command: Command) -> anyhow::Result<Ending> {
         Command::Ingest(arguments) => block_on(ingest::run(arguments)),
         Command::Findings(arguments) => block_on(findings::run(arguments)),
         Command::Status(arguments) => block_on(status::run(arguments)),
+        Command::Verify(arguments) => block_on(verify::run(arguments)),
         Command::Detections => detections::run(),
         Command::Completions { shell } => {
             cli::print_completions(shell)?;

@@ -57,12 +57,10 @@ enum Body {
 impl Found {
     /// The object's user metadata, by names in lower case and without `x-amz-meta-`; none of a file.
     pub fn metadata(&self) -> Vec<(String, String)> {
-        let Body::Stored(found) = &self.body else { return Vec::new() };
-        let pairs = found.attributes.iter().filter_map(|(name, value)| match name {
-            Attribute::Metadata(name) => Some((name.to_string(), value.to_string())),
-            _ => None,
-        });
-        pairs.collect()
+        match &self.body {
+            Body::File(_) => Vec::new(),
+            Body::Stored(found) => user_metadata(found),
+        }
     }
 
     /// Its bytes.
@@ -117,6 +115,14 @@ impl Stores {
     }
 }
 
+fn user_metadata(found: &GetResult) -> Vec<(String, String)> {
+    let pairs = found.attributes.iter().filter_map(|(name, value)| match name {
+        Attribute::Metadata(name) => Some((name.to_string(), value.to_string())),
+        _ => None,
+    });
+    pairs.collect()
+}
+
 /// A folder as a store, made if it is not there.
 pub fn folder(path: &FilePath) -> Result<Place, Error> {
     let shown = path.display().to_string();
@@ -135,6 +141,19 @@ impl Place {
     pub async fn put(&self, path: &Path, bytes: impl Into<PutPayload>) -> Result<(), Error> {
         self.store.put(path, bytes.into()).await.map_err(|e| Error::object(path.to_string(), e))?;
         Ok(())
+    }
+
+    /// Reads an object with its user metadata, names without `x-amz-meta-`; none where there is none.
+    pub async fn fetch(&self, key: &str) -> Result<Option<(Bytes, Vec<(String, String)>)>, Error> {
+        let path = Path::parse(key).map_err(|e| Error::object(key, e.into()))?;
+        let found = match self.store.get(&path).await {
+            Ok(found) => found,
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(Error::object(key, error)),
+        };
+        let metadata = user_metadata(&found);
+        let bytes = found.bytes().await.map_err(|e| Error::object(key, e))?;
+        Ok(Some((bytes, metadata)))
     }
 
     /// Reads the object that the place itself names; none where there is none.

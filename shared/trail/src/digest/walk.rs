@@ -13,8 +13,8 @@ pub struct Walk<'k> {
     from: Option<Time>,
     /// The last digest, whatever is wrong with it.
     last: Option<ChainHead>,
-    /// The last one that AWS signed as it is: a forged one in between must not hide it.
-    proven: Option<ChainHead>,
+    /// The last one with whose signature nothing is wrong: a forged one in between must not hide it.
+    believed: Option<ChainHead>,
     /// The last one that is there and could not be read.
     skipped: Option<(String, Time)>,
     covered: Option<Window>,
@@ -37,7 +37,7 @@ impl<'k> Walk<'k> {
     /// A walk that has to begin at `from`, where that is said.
     pub fn new(keys: &'k PublicKeys, now: Time, from: Option<Time>) -> Self {
         let (problems, gaps) = (Vec::new(), Vec::new());
-        Self { keys, now, from, last: None, proven: None, skipped: None, covered: None, problems, gaps }
+        Self { keys, now, from, last: None, believed: None, skipped: None, covered: None, problems, gaps }
     }
 
     /// A digest that is there and cannot be read.
@@ -47,10 +47,11 @@ impl<'k> Walk<'k> {
         self.skipped = Some((key.to_owned(), name.end));
     }
 
-    /// The next digest.
-    pub fn step(&mut self, arrived: &Arrived<'_>) {
+    /// The next digest. Yields whether it is beyond doubt what AWS signed.
+    pub fn step(&mut self, arrived: &Arrived<'_>) -> bool {
         let own = arrived.check(self.keys, self.now);
-        let proven = !own.iter().any(|problem| problem.kind != ProblemKind::Unverified);
+        let proven = own.is_empty();
+        let believed = own.iter().all(|problem| problem.kind == ProblemKind::Unverified);
         let sound = !own.iter().any(|problem| problem.kind == ProblemKind::DigestWindow);
         self.problems.extend(own);
         self.compare(arrived);
@@ -61,9 +62,10 @@ impl<'k> Walk<'k> {
             self.covered = Some(Window { from, to: head.end });
             self.last = Some(head.clone());
         }
-        if proven {
-            self.proven = Some(head);
+        if believed {
+            self.believed = Some(head);
         }
+        proven
     }
 
     /// Ends the walk. `to`: what has to be covered.
@@ -82,7 +84,7 @@ impl<'k> Walk<'k> {
         let digest = arrived.digest;
         let named = digest.previous_object.as_deref();
         let is_named = |head: &&ChainHead| named == Some(head.object.as_str());
-        let named_head = self.last.as_ref().filter(is_named).or(self.proven.as_ref().filter(is_named));
+        let named_head = self.last.as_ref().filter(is_named).or(self.believed.as_ref().filter(is_named));
         if let Some(before) = named_head {
             self.problems.extend(arrived.check_link(before));
             return;
