@@ -359,6 +359,39 @@ async fn an_organizations_trail_is_asked_about_where_it_is_at_home() {
 }
 
 #[tokio::test]
+async fn roles_are_taken_in_known_accounts_alone() {
+    let (home, security, stranger) = ("100000000022", "100000000023", "100000000024");
+    let options = Options { accounts: BTreeSet::from([security.to_owned()]), ..Options::default() };
+    let world = World::with(home, options).await;
+    let key = |account: &str| format!("arn:aws:kms:eu-west-1:{account}:key/00000000-0000-4000-8000-000000000000");
+    for (name, account) in [("known-trail", security), ("strange-trail", stranger)] {
+        world.aws.add(Trail::of(home, name, "no-such-logs", &json!({"KmsKeyId": key(account)})));
+    }
+    let snapshot = world.snapshot(home).await;
+    let by = |account: &str| {
+        let asked = snapshot.answer("kms:DescribeKey", "eu-west-1", &[("KeyId", &key(account))]).expect("asked");
+        asked.account.clone()
+    };
+    assert_eq!((by(security).as_str(), by(stranger).as_str()), (security, home));
+    assert!(
+        only(&snapshot, "sts:AssumeRole")
+            .is_about("RoleArn", &format!("arn:aws:iam::{security}:role/QuickInfraTrailAudit"))
+    );
+}
+
+#[tokio::test]
+async fn a_bucket_of_another_region_is_asked_there() {
+    let home = "100000000025";
+    let world = World::of(home).await;
+    let more = json!({"HomeRegion": "us-east-1", "TrailARN": format!("arn:aws:cloudtrail:us-east-1:{home}:trail/t")});
+    world.trail(home, "moved-logs", &more).await;
+    let snapshot = world.snapshot(home).await;
+    let about: Vec<_> = snapshot.answers.iter().filter(|answer| answer.is_about("Bucket", "moved-logs")).collect();
+    assert!(about.len() == 12 && about.iter().all(|answer| answer.region == "eu-west-1"), "{about:#?}");
+    assert_eq!(world.aws.count("s3:HEAD"), 2, "once where the trail is, once where the bucket is");
+}
+
+#[tokio::test]
 async fn delivery_errors_come_through_by_region() {
     let home = "100000000019";
     let world = World::of(home).await;

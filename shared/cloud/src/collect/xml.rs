@@ -180,11 +180,12 @@ impl Element {
         if !self.children.is_empty() || self.kind.is_some() {
             return self.members(shapes);
         }
+        let is_empty = self.text.trim().is_empty();
         // Lists have names in the plural; no text that may be empty does.
-        if self.text.is_empty() && (self.name.ends_with('s') || self.name.ends_with("List")) {
+        if is_empty && (self.name.ends_with('s') || self.name.ends_with("List")) {
             return Value::Array(Vec::new());
         }
-        if self.text.is_empty() && self.name.ends_with("Configuration") {
+        if is_empty && self.name.ends_with("Configuration") {
             return Value::Object(Map::new());
         }
         leaf(&self.name, &self.text)
