@@ -146,7 +146,7 @@ async fn answer(
     let now = counts.on_their_way.fetch_add(1, Ordering::Relaxed) + 1;
     counts.peak.fetch_max(now, Ordering::Relaxed);
     let (head, body) = request.into_parts();
-    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     tokio::time::sleep(LATENCY).await;
     let target = head.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let operation = target.rsplit('.').next().unwrap_or_default();

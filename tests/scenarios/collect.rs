@@ -161,6 +161,10 @@ async fn a_good_account_is_told_whole() {
     assert_eq!(body(only(&snapshot, "organizations:ListAccounts"))["Accounts"][0]["Id"], home);
     assert_eq!(answers(&snapshot, "organizations:DescribePolicy").len(), 1, "the policy that lets everything");
     assert!(body(only(&snapshot, "iam:GetAccountAuthorizationDetails"))["UserDetailList"].is_array());
+    let networks = snapshot.answer("ec2:DescribeVpcs", "us-east-1", &[]).expect("asked");
+    assert_eq!(body(networks)["Vpcs"][0]["IsDefault"], true);
+    let flows = snapshot.answer("ec2:DescribeFlowLogs", "us-east-1", &[]).expect("asked");
+    assert_eq!(body(flows), &json!({"FlowLogs": []}));
     assert_eq!(world.collector.accounts().await, Ok(vec![home.to_owned()]));
 }
 
@@ -172,7 +176,7 @@ async fn calls_are_as_many_as_the_documents_say() {
     let snapshot = world.snapshot(home).await;
     let (regions, seen, trails, buckets, keys, groups, topics, policies) = (3, 3, 1, 1, 1, 1, 1, 1);
     // Nobody's role is taken for the own account.
-    let of_account = 5 + 5 * regions + seen + trails + 12 * buckets + 4 * keys + groups + topics;
+    let of_account = 5 + 7 * regions + seen + trails + 12 * buckets + 4 * keys + groups + topics;
     assert_eq!(snapshot.answers.len(), of_account + 3 + 2 * policies);
     assert_eq!(world.collector.requests(), u64::try_from(snapshot.answers.len()).expect("a count"));
     let status = world.collector.snapshot(home, Depth::Status).await;

@@ -13,11 +13,12 @@
 //!
 //! # How many calls
 //! For an account with R enabled regions and T trails that are seen there, which name B buckets, K keys, G log groups
-//! and N topics, [`Depth::Everything`] asks `6 + 5 R + S + T + 12 B + 4 K + G + N` questions: role, regions,
-//! organization, buckets, IAM and the account's public access block; in each region the trails, functions and three for
-//! AWS Config; a status for each of the S places where a trail is seen (R for a trail over all regions). Each account
-//! beyond its own whose role is needed adds one, each further candidate for a bucket's owner up to two.
-//! The collector's own account adds `3 + 2 P` for an organization with P service control policies.
+//! and N topics, [`Depth::Everything`] asks `6 + 7 R + S + T + 12 B + 4 K + G + N` questions: role, regions,
+//! organization, buckets, IAM and the account's public access block; in each region the trails, functions, VPCs, flow
+//! logs and three for AWS Config; a status for each of the S places where a trail is seen (R for a trail over all
+//! regions). Each account beyond its own whose role is needed adds one, each further candidate for a bucket's owner up
+//! to two. The collector's own account adds `3 + 2 P` for an organization with P service control policies, and needs
+//! no role.
 //! [`Depth::Status`] asks `2 + R + S`. Pages after the first and repetitions come on top.
 
 mod api;

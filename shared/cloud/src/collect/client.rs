@@ -56,6 +56,9 @@ const ATTEMPTS: u32 = 5;
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
+/// How the questions appear in the accounts' own trails.
+const USER_AGENT: &str = concat!("quickinfra-trail/", env!("CARGO_PKG_VERSION"));
+
 /// The client.
 #[derive(Debug)]
 pub(super) struct Client {
@@ -237,6 +240,7 @@ fn signed(request: Request, identity: &Identity) -> Result<HttpRequest, String> 
     let mut http = HttpRequest::new(SdkBody::from(request.body));
     http.set_method(request.method).map_err(|e| e.to_string())?;
     http.set_uri(request.url).map_err(|e| e.to_string())?;
+    http.headers_mut().insert("user-agent", USER_AGENT);
     for (name, value) in request.headers {
         http.headers_mut().insert(name, value);
     }
