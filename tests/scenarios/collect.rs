@@ -345,6 +345,26 @@ async fn what_cannot_be_read_or_is_not_known_says_so() {
 }
 
 #[tokio::test]
+async fn pages_are_joined_but_not_without_end() {
+    let home = "100000000026";
+    let world = World::of(home).await;
+    let call = "lambda:/2015-03-31/functions/";
+    let page = || Fault::Say(r#"{"Functions": [{"FunctionName": "a"}], "NextMarker": "m"}"#.to_owned());
+    world.aws.inject(call, "eu-west-1", 2, page());
+    world.aws.inject(call, "us-east-1", usize::MAX, page());
+    let snapshot = world.snapshot(home).await;
+    let functions = |region| snapshot.answer("lambda:ListFunctions", region, &[]).expect("asked");
+    let joined = body(functions("eu-west-1"));
+    let names: Vec<_> = joined["Functions"].as_array().expect("a list").iter().map(|f| &f["FunctionName"]).collect();
+    assert_eq!(names, ["a", "a", "f"]);
+    assert_eq!(joined.get("NextMarker"), None);
+    assert_eq!(
+        (refused(functions("us-east-1")).cause, refused(functions("us-east-1")).code.as_str()),
+        (Cause::Unknown, "TooLarge")
+    );
+}
+
+#[tokio::test]
 async fn an_organizations_trail_is_asked_about_where_it_is_at_home() {
     let (home, management, member) = ("100000000016", "100000000017", "100000000018");
     let world = World::of(home).await;
