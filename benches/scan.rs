@@ -1,5 +1,6 @@
-//! How fast log files are read and evaluated, how much memory a large folder takes, and what the `ingest` function
-//! costs before it does anything. Each figure stands beside its limit; what cannot be measured is said.
+//! How fast log files are read and evaluated, how much memory a large folder takes, what the `ingest` function costs
+//! before it does anything, and how long an audit collects. Each figure stands beside its limit; what cannot be
+//! measured is said.
 //!
 //! `cargo bench --bench scan`, or with `-- --records 1000000 --rounds 3` for another corpus.
 
@@ -14,6 +15,7 @@ use trail::detection::Engine;
 use trail::log_file::{self, Inflater, Limits};
 use trail::settings::Settings;
 
+mod collect;
 #[expect(dead_code, reason = "the example that makes the demo's events uses the rest")]
 mod corpus;
 mod function;
@@ -31,6 +33,8 @@ fn main() {
     memory::report(argument("--memory-records").unwrap_or(1_000_000));
     println!();
     function::report();
+    println!();
+    collect::report();
 }
 
 fn argument(name: &str) -> Option<usize> {

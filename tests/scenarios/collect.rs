@@ -161,6 +161,10 @@ async fn a_good_account_is_told_whole() {
     assert_eq!(body(only(&snapshot, "organizations:ListAccounts"))["Accounts"][0]["Id"], home);
     assert_eq!(answers(&snapshot, "organizations:DescribePolicy").len(), 1, "the policy that lets everything");
     assert!(body(only(&snapshot, "iam:GetAccountAuthorizationDetails"))["UserDetailList"].is_array());
+    let networks = snapshot.answer("ec2:DescribeVpcs", "us-east-1", &[]).expect("asked");
+    assert_eq!(body(networks)["Vpcs"][0]["IsDefault"], true);
+    let flows = snapshot.answer("ec2:DescribeFlowLogs", "us-east-1", &[]).expect("asked");
+    assert_eq!(body(flows), &json!({"FlowLogs": []}));
     assert_eq!(world.collector.accounts().await, Ok(vec![home.to_owned()]));
 }
 
@@ -172,7 +176,7 @@ async fn calls_are_as_many_as_the_documents_say() {
     let snapshot = world.snapshot(home).await;
     let (regions, seen, trails, buckets, keys, groups, topics, policies) = (3, 3, 1, 1, 1, 1, 1, 1);
     // Nobody's role is taken for the own account.
-    let of_account = 5 + 5 * regions + seen + trails + 12 * buckets + 4 * keys + groups + topics;
+    let of_account = 5 + 7 * regions + seen + trails + 12 * buckets + 4 * keys + groups + topics;
     assert_eq!(snapshot.answers.len(), of_account + 3 + 2 * policies);
     assert_eq!(world.collector.requests(), u64::try_from(snapshot.answers.len()).expect("a count"));
     let status = world.collector.snapshot(home, Depth::Status).await;
@@ -341,6 +345,26 @@ async fn what_cannot_be_read_or_is_not_known_says_so() {
 }
 
 #[tokio::test]
+async fn pages_are_joined_but_not_without_end() {
+    let home = "100000000026";
+    let world = World::of(home).await;
+    let call = "lambda:/2015-03-31/functions/";
+    let page = || Fault::Say(r#"{"Functions": [{"FunctionName": "a"}], "NextMarker": "m"}"#.to_owned());
+    world.aws.inject(call, "eu-west-1", 2, page());
+    world.aws.inject(call, "us-east-1", usize::MAX, page());
+    let snapshot = world.snapshot(home).await;
+    let functions = |region| snapshot.answer("lambda:ListFunctions", region, &[]).expect("asked");
+    let joined = body(functions("eu-west-1"));
+    let names: Vec<_> = joined["Functions"].as_array().expect("a list").iter().map(|f| &f["FunctionName"]).collect();
+    assert_eq!(names, ["a", "a", "f"]);
+    assert_eq!(joined.get("NextMarker"), None);
+    assert_eq!(
+        (refused(functions("us-east-1")).cause, refused(functions("us-east-1")).code.as_str()),
+        (Cause::Unknown, "TooLarge")
+    );
+}
+
+#[tokio::test]
 async fn an_organizations_trail_is_asked_about_where_it_is_at_home() {
     let (home, management, member) = ("100000000016", "100000000017", "100000000018");
     let world = World::of(home).await;
@@ -356,6 +380,39 @@ async fn an_organizations_trail_is_asked_about_where_it_is_at_home() {
     let selectors = answers(&darker, "cloudtrail:GetEventSelectors");
     let by: Vec<_> = selectors.iter().map(|answer| (answer.account.as_str(), cause(answer))).collect();
     assert_eq!(by, [(member, Some(Cause::Absent)), (management, Some(Cause::NoRole))]);
+}
+
+#[tokio::test]
+async fn roles_are_taken_in_known_accounts_alone() {
+    let (home, security, stranger) = ("100000000022", "100000000023", "100000000024");
+    let options = Options { accounts: BTreeSet::from([security.to_owned()]), ..Options::default() };
+    let world = World::with(home, options).await;
+    let key = |account: &str| format!("arn:aws:kms:eu-west-1:{account}:key/00000000-0000-4000-8000-000000000000");
+    for (name, account) in [("known-trail", security), ("strange-trail", stranger)] {
+        world.aws.add(Trail::of(home, name, "no-such-logs", &json!({"KmsKeyId": key(account)})));
+    }
+    let snapshot = world.snapshot(home).await;
+    let by = |account: &str| {
+        let asked = snapshot.answer("kms:DescribeKey", "eu-west-1", &[("KeyId", &key(account))]).expect("asked");
+        asked.account.clone()
+    };
+    assert_eq!((by(security).as_str(), by(stranger).as_str()), (security, home));
+    assert!(
+        only(&snapshot, "sts:AssumeRole")
+            .is_about("RoleArn", &format!("arn:aws:iam::{security}:role/QuickInfraTrailAudit"))
+    );
+}
+
+#[tokio::test]
+async fn a_bucket_of_another_region_is_asked_there() {
+    let home = "100000000025";
+    let world = World::of(home).await;
+    let more = json!({"HomeRegion": "us-east-1", "TrailARN": format!("arn:aws:cloudtrail:us-east-1:{home}:trail/t")});
+    world.trail(home, "moved-logs", &more).await;
+    let snapshot = world.snapshot(home).await;
+    let about: Vec<_> = snapshot.answers.iter().filter(|answer| answer.is_about("Bucket", "moved-logs")).collect();
+    assert!(about.len() == 12 && about.iter().all(|answer| answer.region == "eu-west-1"), "{about:#?}");
+    assert_eq!(world.aws.count("s3:HEAD"), 2, "once where the trail is, once where the bucket is");
 }
 
 #[tokio::test]

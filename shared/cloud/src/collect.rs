@@ -7,15 +7,18 @@
 //! The account whose credentials the collector has is asked with them; every other account, that a question leads to,
 //! with the read-only role of `member-role.yaml` there. A bucket is asked with the role of the account that owns it, a
 //! key, topic or log group with the role of the account in its ARN, an organization's trail with the role of the
-//! organization's management account; where that cannot be, with the role of the account that is audited.
+//! organization's management account; where that cannot be, with the role of the account that is audited. Roles are
+//! taken in known accounts alone: whoever names a key in an account of his own would hear the external id, and could
+//! answer what he likes.
 //!
 //! # How many calls
 //! For an account with R enabled regions and T trails that are seen there, which name B buckets, K keys, G log groups
-//! and N topics, [`Depth::Everything`] asks `6 + 5 R + S + T + 12 B + 4 K + G + N` questions: role, regions,
-//! organization, buckets, IAM and the account's public access block; in each region the trails, functions and three for
-//! AWS Config; a status for each of the S places where a trail is seen (R for a trail over all regions). Each account
-//! beyond its own whose role is needed adds one, each further candidate for a bucket's owner up to two.
-//! The collector's own account adds `3 + 2 P` for an organization with P service control policies.
+//! and N topics, [`Depth::Everything`] asks `6 + 7 R + S + T + 12 B + 4 K + G + N` questions: role, regions,
+//! organization, buckets, IAM and the account's public access block; in each region the trails, functions, VPCs, flow
+//! logs and three for AWS Config; a status for each of the S places where a trail is seen (R for a trail over all
+//! regions). Each account beyond its own whose role is needed adds one, each further candidate for a bucket's owner up
+//! to two. The collector's own account adds `3 + 2 P` for an organization with P service control policies, and needs
+//! no role.
 //! [`Depth::Status`] asks `2 + R + S`. Pages after the first and repetitions come on top.
 
 mod api;
@@ -53,6 +56,8 @@ pub struct Options {
     pub external_id: String,
     /// The account that the log buckets belong to; empty for the collector's own.
     pub logging_account: String,
+    /// Further accounts with the role, where keys, topics and log groups may be: those of the organization.
+    pub accounts: BTreeSet<String>,
     /// How long one account may take. What was not answered by then is a refusal.
     pub time: Duration,
 }
@@ -64,6 +69,7 @@ impl Default for Options {
             role: "QuickInfraTrailAudit".to_owned(),
             external_id: String::new(),
             logging_account: String::new(),
+            accounts: BTreeSet::new(),
             time: Duration::from_mins(10),
         }
     }

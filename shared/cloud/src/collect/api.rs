@@ -77,6 +77,7 @@ impl Api {
 const SERVICES: [Service; 13] = [
     regional("cloudtrail", "cloudtrail"),
     regional("config", "config_service"),
+    regional("ec2", "ec2"),
     regional("kms", "kms"),
     regional("lambda", "lambda"),
     regional("logs", "cloudwatch_logs"),
@@ -168,6 +169,24 @@ pub(super) const GET_QUEUE_ATTRIBUTES: Api =
 pub(super) const DESCRIBE_RECORDERS: Api = json("config:DescribeConfigurationRecorders", CONFIG);
 pub(super) const DESCRIBE_RECORDER_STATUS: Api = json("config:DescribeConfigurationRecorderStatus", CONFIG);
 pub(super) const DESCRIBE_CHANNELS: Api = json("config:DescribeDeliveryChannels", CONFIG);
+
+/// EC2 answers a form with XML of its own kind: lists are sets of items.
+const fn ec2(call: &'static str, shapes: &'static [(&'static str, Shape)]) -> Api {
+    let wire = Wire::Query("2016-11-15");
+    Api { call, permission: call, wire, form: Form::Xml("", shapes), pages: NEXT, ..BASE }
+}
+
+pub(super) const DESCRIBE_VPCS: Api = ec2(
+    "ec2:DescribeVpcs",
+    &[
+        ("vpcSet", Holds("Vpcs", "item")),
+        ("cidrBlockAssociationSet", Holds("CidrBlockAssociationSet", "item")),
+        ("ipv6CidrBlockAssociationSet", Holds("Ipv6CidrBlockAssociationSet", "item")),
+        ("tagSet", Holds("Tags", "item")),
+    ],
+);
+pub(super) const DESCRIBE_FLOW_LOGS: Api =
+    ec2("ec2:DescribeFlowLogs", &[("flowLogSet", Holds("FlowLogs", "item")), ("tagSet", Holds("Tags", "item"))]);
 
 pub(super) const DESCRIBE_KEY: Api = json("kms:DescribeKey", KMS);
 pub(super) const GET_KEY_POLICY: Api = json("kms:GetKeyPolicy", KMS);
@@ -344,11 +363,17 @@ pub(super) const OF_BUCKETS: [&Api; 9] = [
 pub(super) const OF_KEYS: [&Api; 3] = [&GET_KEY_POLICY, &GET_KEY_ROTATION, &LIST_GRANTS];
 
 /// What is asked in each region, besides the trails.
-pub(super) const OF_REGIONS: [&Api; 4] =
-    [&LIST_FUNCTIONS, &DESCRIBE_RECORDERS, &DESCRIBE_RECORDER_STATUS, &DESCRIBE_CHANNELS];
+pub(super) const OF_REGIONS: [&Api; 6] = [
+    &LIST_FUNCTIONS,
+    &DESCRIBE_RECORDERS,
+    &DESCRIBE_RECORDER_STATUS,
+    &DESCRIBE_CHANNELS,
+    &DESCRIBE_VPCS,
+    &DESCRIBE_FLOW_LOGS,
+];
 
 /// Everything that is ever asked with the role of an account.
-pub(super) const ALL: [&Api; 35] = [
+pub(super) const ALL: [&Api; 37] = [
     &LIST_REGIONS,
     &DESCRIBE_TRAILS,
     &GET_TRAIL_STATUS,
@@ -356,6 +381,8 @@ pub(super) const ALL: [&Api; 35] = [
     &DESCRIBE_RECORDERS,
     &DESCRIBE_RECORDER_STATUS,
     &DESCRIBE_CHANNELS,
+    &DESCRIBE_VPCS,
+    &DESCRIBE_FLOW_LOGS,
     &ACCOUNT_AUTHORIZATION,
     &DESCRIBE_KEY,
     &GET_KEY_POLICY,

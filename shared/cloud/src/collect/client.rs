@@ -49,9 +49,15 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// How long one question is repeated while it is throttled or not answered.
 const QUESTION: Duration = Duration::from_secs(40);
 
+/// So often a question is asked that is not answered: a server that is broken stays so longer than one that is busy.
+const ATTEMPTS: u32 = 5;
+
 /// The first wait before a repetition at the most, and the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// How the questions appear in the accounts' own trails.
+const USER_AGENT: &str = concat!("quickinfra-trail/", env!("CARGO_PKG_VERSION"));
 
 /// The client.
 #[derive(Debug)]
@@ -128,7 +134,7 @@ impl Client {
             hash.update(&raw.bytes);
             size += raw.bytes.len();
             fetched.request_id.clone_from(&raw.request_id);
-            let read = read(question.api, &raw).and_then(|mut body| {
+            let read = read(question, &raw).and_then(|mut body| {
                 token = question.api.pages.and_then(|pages| take_token(&mut body, pages));
                 if let Ok(joined) = &mut fetched.result {
                     join(joined, body);
@@ -163,7 +169,9 @@ impl Client {
         end: Instant,
     ) -> Result<Raw, Refusal> {
         let mut longest = FIRST_WAIT;
+        let mut left = ATTEMPTS;
         loop {
+            left = left.saturating_sub(1);
             let came = self.attempt(question, token, identity, end).await;
             let cause = match &came {
                 Ok(raw) if (200..300).contains(&raw.status) => return came,
@@ -172,7 +180,8 @@ impl Client {
             };
             // Any moment up to the longest: those who were refused together do not come back together.
             let wait = longest.mul_f64(fastrand::f64());
-            if !matches!(cause, Cause::Throttled | Cause::Unreachable) || Instant::now() + wait >= end {
+            let again = cause == Cause::Throttled || (cause == Cause::Unreachable && left > 0);
+            if !again || Instant::now() + wait >= end {
                 return came;
             }
             tokio::time::sleep(wait).await;
@@ -231,6 +240,7 @@ fn signed(request: Request, identity: &Identity) -> Result<HttpRequest, String> 
     let mut http = HttpRequest::new(SdkBody::from(request.body));
     http.set_method(request.method).map_err(|e| e.to_string())?;
     http.set_uri(request.url).map_err(|e| e.to_string())?;
+    http.headers_mut().insert("user-agent", USER_AGENT);
     for (name, value) in request.headers {
         http.headers_mut().insert(name, value);
     }
@@ -261,10 +271,12 @@ async fn raw(response: Response) -> Result<Raw, Refusal> {
 }
 
 /// What an answer says, in the form of `aws --output json`.
-fn read(api: &Api, raw: &Raw) -> Result<Value, Refusal> {
+fn read(question: &Question, raw: &Raw) -> Result<Value, Refusal> {
+    let api = question.api;
     let unreadable = |problem: String| refusal(Cause::Unknown, "Unreadable", problem);
     // A bucket of another region is found all the same: the answer says where.
-    let moved = matches!(api.form, Form::Head) && raw.status == 301;
+    let elsewhere = raw.bucket_region.as_ref().is_some_and(|region| *region != question.region);
+    let moved = matches!(api.form, Form::Head) && elsewhere && matches!(raw.status, 301 | 307 | 400);
     if !(200..300).contains(&raw.status) && !moved {
         return Err(raw.refusal());
     }

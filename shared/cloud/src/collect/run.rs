@@ -157,11 +157,11 @@ impl<'c> Run<'c> {
         let buckets = buckets.into_values().map(|trail| self.of_bucket(trail, organization));
         let keys = distinct(trails, |trail| trail.key.as_deref()).into_iter().map(|key| self.of_key(key));
         let topics = distinct(trails, |trail| trail.topic.as_deref()).into_iter().map(async |topic| {
-            let by = [account_of(topic), self.account];
+            let by = [self.known(topic), self.account];
             self.ask_by(&by, &api::LIST_SUBSCRIPTIONS, region_of(topic), &[("TopicArn", topic)]).await
         });
         let groups = distinct(trails, |trail| trail.log_group.as_deref()).into_iter().map(async |group| {
-            let by = [account_of(group), self.account];
+            let by = [self.known(group), self.account];
             let name = group.split(':').nth(6).unwrap_or_default();
             self.ask_by(&by, &api::DESCRIBE_LOG_GROUPS, region_of(group), &[("logGroupNamePrefix", name)]).await
         });
@@ -228,16 +228,25 @@ impl<'c> Run<'c> {
 
     /// A key, by its own account's role; its policy needs the id, where the trail has an alias.
     async fn of_key(&self, key: &str) -> Vec<Answer> {
-        let (by, region) = ([account_of(key), self.account], region_of(key));
+        let (by, region) = ([self.known(key), self.account], region_of(key));
         let region = if region.is_empty() { &self.collector.client.endpoints.region } else { region };
         let mut answers = self.ask_by(&by, &api::DESCRIBE_KEY, region, &[("KeyId", key)]).await;
-        let Some(described) = answers.first() else { return answers };
+        let Some(described) = answers.first().filter(|answer| cause_of(answer) != Some(Cause::Absent)) else {
+            return answers;
+        };
         let id = body(described)["KeyMetadata"]["Arn"].as_str().unwrap_or(key).to_owned();
         let asks = described.account.clone();
         let parameters = [("KeyId", id.as_str())];
         let asked = api::OF_KEYS.map(async |api| self.ask(&asks, api, region, &parameters).await);
         answers.extend(join_all(asked).await);
         answers
+    }
+
+    /// The account in an ARN if it is known to have the role, else nothing.
+    fn known<'a>(&self, arn: &'a str) -> &'a str {
+        let (account, options) = (account_of(arn), &self.collector.options);
+        let is_known = [self.account, &options.home, &options.logging_account].contains(&account);
+        if is_known || options.accounts.contains(account) { account } else { "" }
     }
 
     /// A trail's bucket, once its owner is found.
@@ -392,10 +401,10 @@ fn distinct<'t>(trails: &'t [Trail], part: impl Fn(&'t Trail) -> Option<&'t str>
 
 /// The regions that are enabled for the account; where it cannot tell, those that every account has.
 fn enabled(answer: &Answer, otherwise: &[&str]) -> Vec<String> {
-    let Reply::Body(body) = &answer.result else { return otherwise.iter().map(|name| (*name).to_owned()).collect() };
-    let listed = body["Regions"].as_array().into_iter().flatten();
+    let listed = body(answer)["Regions"].as_array().into_iter().flatten();
     let on = listed.filter(|region| {
         matches!(region["RegionOptStatus"].as_str(), Some("ENABLED" | "ENABLED_BY_DEFAULT" | "DISABLING"))
     });
-    on.filter_map(|region| region["RegionName"].as_str().map(str::to_owned)).collect()
+    let on: Vec<String> = on.filter_map(|region| region["RegionName"].as_str().map(str::to_owned)).collect();
+    if on.is_empty() { otherwise.iter().map(|name| (*name).to_owned()).collect() } else { on }
 }

@@ -3,8 +3,6 @@
 //! XML tells neither lists of one from single things, nor numbers from text; the AWS API reference does. What of it the
 //! questions need is written down here and beside each call.
 
-use std::borrow::Cow;
-
 use percent_encoding::percent_decode_str;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
@@ -14,7 +12,7 @@ use serde_json::{Map, Value};
 const DEEPEST: usize = 32;
 
 /// Members that are true or false.
-const TRUTHS: [&str; 10] = [
+const TRUTHS: [&str; 11] = [
     "BlockPublicAcls",
     "BlockPublicPolicy",
     "ExpiredObjectDeleteMarker",
@@ -25,6 +23,7 @@ const TRUTHS: [&str; 10] = [
     "IsPublic",
     "IsTruncated",
     "RestrictPublicBuckets",
+    "isDefault",
 ];
 
 /// Members that are numbers.
@@ -112,7 +111,7 @@ impl Element {
         }
     }
 
-    fn write(open: &mut [Self], text: &Cow<'_, str>) {
+    fn write(open: &mut [Self], text: &str) {
         if let Some(element) = open.last_mut() {
             element.text.push_str(text);
         }
@@ -156,8 +155,10 @@ impl Element {
                     let items = child.children.iter().filter(|inner| inner.name == item);
                     members.insert(name.to_owned(), items.map(|inner| inner.value(shapes)).collect());
                 }
+                // What only EC2's answers have among their members, and the command line leaves out.
+                None if child.name == "requestId" => {}
                 None => {
-                    members.insert(child.name.clone(), child.value(shapes));
+                    members.insert(capitalized(&child.name), child.value(shapes));
                 }
             }
         }
@@ -180,15 +181,22 @@ impl Element {
         if !self.children.is_empty() || self.kind.is_some() {
             return self.members(shapes);
         }
+        let is_empty = self.text.trim().is_empty();
         // Lists have names in the plural; no text that may be empty does.
-        if self.text.is_empty() && (self.name.ends_with('s') || self.name.ends_with("List")) {
+        if is_empty && (self.name.ends_with('s') || self.name.ends_with("List")) {
             return Value::Array(Vec::new());
         }
-        if self.text.is_empty() && self.name.ends_with("Configuration") {
+        if is_empty && self.name.ends_with("Configuration") {
             return Value::Object(Map::new());
         }
         leaf(&self.name, &self.text)
     }
+}
+
+/// Only EC2 writes names small, and in JSON they are not.
+fn capitalized(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
 }
 
 fn leaf(name: &str, text: &str) -> Value {
@@ -213,7 +221,9 @@ fn leaf(name: &str, text: &str) -> Value {
 mod tests {
     use serde_json::json;
 
-    use super::super::api::{BUCKET_ACL, BUCKET_LIFECYCLE, BUCKET_NOTIFICATION, Form};
+    use super::super::api::{
+        BUCKET_ACL, BUCKET_LIFECYCLE, BUCKET_NOTIFICATION, DESCRIBE_FLOW_LOGS, DESCRIBE_VPCS, Form,
+    };
     use super::*;
 
     fn read(form: Form, xml: &str) -> Value {
@@ -265,6 +275,16 @@ mod tests {
         let role = json!({"RoleName": "r", "Path": "/", "RolePolicyList": [policy]});
         let expected = json!({"IsTruncated": false, "UserDetailList": [], "RoleDetailList": [role]});
         assert_eq!(Element::parse(xml.as_bytes()).expect("XML").result(), expected);
+    }
+
+    #[test]
+    fn sets_of_ec2_are_lists() {
+        let xml = "<DescribeVpcsResponse><requestId>r</requestId><vpcSet><item><vpcId>vpc-1</vpcId>\
+            <isDefault>true</isDefault><tagSet><item><key>k</key><value>v</value></item></tagSet></item></vpcSet>\
+            </DescribeVpcsResponse>";
+        let vpc = json!({"VpcId": "vpc-1", "IsDefault": true, "Tags": [{"Key": "k", "Value": "v"}]});
+        assert_eq!(read(DESCRIBE_VPCS.form, xml), json!({"Vpcs": [vpc]}));
+        assert_eq!(read(DESCRIBE_FLOW_LOGS.form, "<R><flowLogSet/></R>"), json!({"FlowLogs": []}));
     }
 
     #[test]
