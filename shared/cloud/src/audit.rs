@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::io::Write as _;
 
+use aws_config::SdkConfig;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -19,7 +20,7 @@ use trail::settings::Settings;
 use trail::snapshot::{Cause, Snapshot};
 use trail::time::Time;
 
-use crate::collect::{Collector, Depth};
+use crate::collect::{Collector, Depth, Options};
 use crate::deployment::{Deployment, now};
 use crate::error::Error;
 use crate::raise::raise;
@@ -42,9 +43,18 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// A handler for this deployment.
-    pub fn new(deployment: Deployment, collector: Collector, known: Known) -> Self {
-        Self { deployment, engines: Engines::default(), collector, known }
+    /// A handler for this deployment, which asks with these credentials.
+    pub async fn connect(deployment: Deployment, known: Known, config: &SdkConfig) -> Result<Self, Error> {
+        let options = Options {
+            home: deployment.own.account.clone(),
+            role: known.role.clone(),
+            external_id: known.external_id.clone(),
+            logging_account: known.logging_account.clone(),
+            accounts: deployment.state.audited().await?.unwrap_or_default().into_iter().collect(),
+            ..Options::default()
+        };
+        let collector = Collector::connect(config, options).await?;
+        Ok(Self { deployment, engines: Engines::default(), collector, known })
     }
 
     /// Does what the invocation asks for. A batch of the queue is answered by the messages that failed.

@@ -118,11 +118,11 @@ fn own_parts() -> Result<Own, Error> {
     })
 }
 
-fn required(name: &str) -> Result<String, Error> {
+pub(crate) fn required(name: &str) -> Result<String, Error> {
     optional(name).ok_or_else(|| Error::Configuration(format!("the environment has no {name}: see template.yaml")))
 }
 
-fn optional(name: &str) -> Option<String> {
+pub(crate) fn optional(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
@@ -131,7 +131,7 @@ fn seconds(name: &str, otherwise: i64) -> Result<i64, Error> {
     parsed.unwrap_or(Ok(otherwise)).map_err(|(name, text)| Error::Configuration(format!("{name} is no number: {text}")))
 }
 
-fn list(name: &str) -> Vec<String> {
+pub(crate) fn list(name: &str) -> Vec<String> {
     let value = optional(name).unwrap_or_default();
     value.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }

@@ -9,6 +9,7 @@ use trail::snapshot::Snapshot;
 use trail::time::Time;
 
 use super::Audit;
+use crate::deployment::{list, optional, required};
 use crate::error::Error;
 use crate::state::ChainState;
 
@@ -27,8 +28,23 @@ pub struct Known {
     pub logging_account: String,
     /// The role that asks in other accounts.
     pub role: String,
+    /// What those roles want to be told; empty for nothing.
+    pub external_id: String,
     /// What the log bucket has to notify; empty for EventBridge.
     pub notified: Vec<String>,
+}
+
+impl Known {
+    /// What the template set up, from the function's environment.
+    pub fn from_environment() -> Result<Self, Error> {
+        Ok(Self {
+            queue: required("QTRAIL_AUDIT_QUEUE_URL")?,
+            logging_account: required("QTRAIL_LOGGING_ACCOUNT")?,
+            role: required("QTRAIL_AUDIT_ROLE")?,
+            external_id: optional("QTRAIL_AUDIT_EXTERNAL_ID").unwrap_or_default(),
+            notified: list("QTRAIL_NOTIFIED"),
+        })
+    }
 }
 
 impl Audit {
