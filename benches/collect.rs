@@ -74,7 +74,7 @@ pub(crate) fn report() {
         verdict(seconds < LIMIT)
     );
     println!(
-        "at most {peak} requests on their way; limit {IN_FLIGHT}: {}; {:.0} us of CPU a call, the {} kB of IAM a account \
+        "at most {peak} requests on their way; limit {IN_FLIGHT}: {}; {:.0} us of CPU a call, the {} kB of IAM an account \
          included",
         verdict(peak <= IN_FLIGHT),
         per_call * 1e6,

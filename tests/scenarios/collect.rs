@@ -383,6 +383,37 @@ async fn an_organizations_trail_is_asked_about_where_it_is_at_home() {
 }
 
 #[tokio::test]
+async fn an_organization_is_asked_of_its_management_account_where_this_one_may_not() {
+    let management = "100000000027";
+    let key = Moto::shared().key_of(management).await;
+    let ask = async |operation: &str, body: Value| {
+        let call = Call::json(&format!("AWSOrganizationsV20161128.{operation}"), &body);
+        serde_json::from_str::<Value>(&Moto::shared().ask("organizations", &key, &call).await).expect("JSON")
+    };
+    ask("CreateOrganization", json!({"FeatureSet": "ALL"})).await;
+    let made = ask("CreateAccount", json!({"AccountName": "logs", "Email": "logs@example.com"})).await;
+    let home = made["CreateAccountStatus"]["AccountId"].as_str().expect("an account");
+    let world = World::of(home).await;
+    let denied = || Fault::Refuse(400, "AccessDeniedException");
+    world.aws.inject("organizations:ListAccounts", "", 1, denied());
+    let snapshot = world.snapshot(home).await;
+    let listed = answers(&snapshot, "organizations:ListAccounts");
+    let by: Vec<_> = listed.iter().map(|answer| (answer.account.as_str(), cause(answer))).collect();
+    assert_eq!(by, [(management, None), (home, Some(Cause::Denied))]);
+    assert_eq!(only(&snapshot, "organizations:ListPolicies").account, management);
+    assert_eq!(cause(only(&snapshot, "organizations:ListPolicies")), None);
+    world.aws.inject("organizations:ListAccounts", "", 1, denied());
+    let mut accounts = world.collector.accounts().await.expect("accounts");
+    accounts.sort();
+    let mut expected = [home.to_owned(), management.to_owned()];
+    expected.sort();
+    assert_eq!(accounts, expected);
+    world.aws.has_no_role(management);
+    world.aws.inject("organizations:ListAccounts", "", 1, denied());
+    assert_eq!(world.collector.accounts().await.map_err(|refused| refused.cause), Err(Cause::NoRole));
+}
+
+#[tokio::test]
 async fn roles_are_taken_in_known_accounts_alone() {
     let (home, security, stranger) = ("100000000022", "100000000023", "100000000024");
     let options = Options { accounts: BTreeSet::from([security.to_owned()]), ..Options::default() };
