@@ -10,6 +10,7 @@ mod crashes;
 mod delivery;
 mod demo;
 mod ingest;
+mod integrity;
 mod layers;
 mod notify;
 mod settings;

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+/// The packages of the functions, and their binaries.
+const FUNCTIONS: [&str; 3] = ["ingest", "notify", "verify"];
+
 /// The variables that cargo sets for a test. A cargo below it would take them for changes and build everything anew.
 const OF_THIS_TEST: [&str; 6] =
     ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_", "OUT_DIR"];
@@ -63,15 +66,15 @@ fn last_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// Builds both functions; the error says what cargo said.
+/// Builds the functions; the error says what cargo said.
 ///
 /// The root package is selected with them, and `--examples` counts its development dependencies in: so every library
 /// gets the features that the tests were built with, and none is compiled a second time.
 fn build(place: &Place) -> Result<(), String> {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
-        .args(["build", "--quiet", "-p", "qtrail", "-p", "ingest", "-p", "notify"])
-        .args(["--bin", "ingest", "--bin", "notify", "--examples"])
+        .args(["build", "--quiet", "-p", "qtrail", "--examples"])
+        .args(FUNCTIONS.iter().flat_map(|name| ["-p", name, "--bin", name]))
         .args(&place.arguments)
         .current_dir(env!("CARGO_MANIFEST_DIR"));
     let ours = |name: &str| OF_THIS_TEST.iter().any(|start| name.starts_with(start));
@@ -89,7 +92,7 @@ mod tests {
 
     #[test]
     fn the_functions_lie_beside_the_tests() {
-        for name in ["ingest", "notify"] {
+        for name in FUNCTIONS {
             assert!(
                 binary(name)
                     .starts_with(env::current_exe().expect("this executable").ancestors().nth(2).expect("a folder"))

@@ -16,6 +16,7 @@
 
 pub(crate) mod binary;
 pub(crate) mod cloudtrail;
+pub(crate) mod digests;
 pub(crate) mod dynamo;
 pub(crate) mod http;
 pub(crate) mod lambda;

@@ -82,7 +82,8 @@ impl Audit {
     async fn batch(&self, invocation: &Value, settings: &Settings, now: Time) -> Value {
         let mut failures = Vec::new();
         for message in invocation["Records"].as_array().into_iter().flatten() {
-            let body: Value = message["body"].as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+            let body: Value =
+                message["body"].as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
             let done = match account(&body) {
                 Ok(account) => self.account(account, depth(&body), settings, now).await,
                 Err(error) => Err(error),
@@ -138,13 +139,7 @@ impl Audit {
     }
 
     /// Collects, judges, keeps and tells.
-    async fn account(
-        &self,
-        account: &str,
-        depth: Depth,
-        settings: &Settings,
-        now: Time,
-    ) -> Result<Value, Error> {
+    async fn account(&self, account: &str, depth: Depth, settings: &Settings, now: Time) -> Result<Value, Error> {
         let context = self.context(account, settings, now).await?;
         let snapshot = self.collector.snapshot(account, depth).await;
         let held = self.deployment.state.verdicts(account).await?;
@@ -156,7 +151,8 @@ impl Audit {
             Depth::Status => before.into_iter().filter(|old| judged.iter().any(|new| is_same(old, new))).collect(),
         };
         let changed = changes(&before_of_these, &judged);
-        let key = if depth == Depth::Everything || !changed.is_empty() { self.keep(&snapshot).await? } else { String::new() };
+        let key =
+            if depth == Depth::Everything || !changed.is_empty() { self.keep(&snapshot).await? } else { String::new() };
         let run = Run { account, held: &held, changed: &changed, snapshot: &key, now };
         self.keep_changes(&run).await?;
         self.resolve(&run, settings).await?;
@@ -289,7 +285,8 @@ fn judge(snapshot: &Snapshot, context: &Context, depth: Depth) -> Result<Vec<Ver
     let view = View::new(snapshot, context).map_err(|e| Error::Configuration(e.to_string()))?;
     let mut verdicts = view.judge();
     if depth == Depth::Status {
-        verdicts.retain(|verdict| verdict.blind.iter().all(|blind| blind.cause.is_some()) && verdict.status.is_finding());
+        verdicts
+            .retain(|verdict| verdict.blind.iter().all(|blind| blind.cause.is_some()) && verdict.status.is_finding());
     }
     Ok(verdicts)
 }

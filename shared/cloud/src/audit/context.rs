@@ -103,9 +103,13 @@ impl Audit {
         if url.is_empty() {
             return None;
         }
-        self.collector.waiting(url).await.inspect_err(|refused| {
-            tracing::warn!(code = refused.code, "how many messages are dead is not known");
-        }).ok()
+        self.collector
+            .waiting(url)
+            .await
+            .inspect_err(|refused| {
+                tracing::warn!(code = refused.code, "how many messages are dead is not known");
+            })
+            .ok()
     }
 }
 

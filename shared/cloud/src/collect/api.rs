@@ -74,7 +74,7 @@ impl Api {
     }
 }
 
-const SERVICES: [Service; 13] = [
+const SERVICES: [Service; 14] = [
     regional("cloudtrail", "cloudtrail"),
     regional("config", "config_service"),
     regional("ec2", "ec2"),
