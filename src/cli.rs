@@ -47,6 +47,12 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// A small organization's day with an intrusion hidden in it; nothing to set up
     Demo(DemoArgs),
+    /// Judge trail settings as controls: of all accounts, or as they were recorded
+    #[command(after_help = "Examples:\n  qtrail audit --profile logging\n  qtrail audit --profile logging --account \
+        111122223333 --record settings.ndjson\n  qtrail audit --snapshot settings.ndjson --format ndjson | jq \
+        'select(.status == \"FAIL\")'\n\nOther accounts are asked with a read-only role, as member-role.yaml makes \
+        it.\n\nExit status: 0 everything passes; 1 something fails; 2 something could not be looked at.")]
+    Audit(AuditArgs),
     /// Prove that log files are all there and as AWS signed them
     #[command(after_help = "Examples:\n  aws cloudtrail list-public-keys --start-time 2026-01-01 --region eu-west-1 \
         > keys.json\n  qtrail verify --keys keys.json s3://my-trail-logs\n  qtrail verify --keys keys.json \
@@ -181,6 +187,41 @@ pub(crate) struct StatusArgs {
     pub(crate) state: StateArgs,
 }
 
+/// `qtrail audit`.
+#[derive(Debug, Args)]
+pub(crate) struct AuditArgs {
+    /// Judge a recording instead of asking AWS
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["profile", "record"])]
+    pub(crate) snapshot: Option<PathBuf>,
+    /// Whose credentials ask, as ~/.aws/config names them
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// Keep what AWS answered, to be judged again with --snapshot
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
+    /// Only these accounts; without it all of the organization
+    #[arg(long, value_name = "ID", value_parser = account)]
+    pub(crate) account: Vec<String>,
+    /// The read-only role in other accounts
+    #[arg(long, value_name = "NAME", default_value = "QuickInfraTrailAudit")]
+    pub(crate) role: String,
+    /// The word that those roles want to be told
+    #[arg(long, value_name = "WORD")]
+    pub(crate) external_id: Option<String>,
+    /// The account that log files are to be delivered to; without it the one that asks
+    #[arg(long, value_name = "ID", value_parser = account)]
+    pub(crate) logging_account: Option<String>,
+    /// The table of a deployment: what it knows of digests and deliveries is judged as well
+    #[arg(long, value_name = "NAME", env = "QTRAIL_TABLE")]
+    pub(crate) table: Option<String>,
+    /// The deployment's config.toml: names of accounts
+    #[arg(long, value_name = "FILE")]
+    pub(crate) settings: Option<PathBuf>,
+    /// How verdicts are printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
 /// `qtrail verify`.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
@@ -228,13 +269,18 @@ pub(crate) enum Format {
     Text,
     /// A JSON object a line
     Ndjson,
-    /// OCSF Detection Finding, a JSON object a line
+    /// OCSF, a JSON object a line
     Ocsf,
 }
 
 fn time(text: &str) -> Result<Time, String> {
     let day = || Time::parse(&format!("{text}T00:00:00Z"));
     Time::parse(text).or_else(day).ok_or_else(|| "a time such as 2026-11-20T03:00:00Z, or a day".to_owned())
+}
+
+fn account(text: &str) -> Result<String, String> {
+    let is_account = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_account.then(|| text.to_owned()).ok_or_else(|| "an account's twelve digits".to_owned())
 }
 
 fn severity(word: &str) -> Result<Severity, String> {

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod audit;
 mod cli;
 mod demo;
 mod detections;
@@ -51,6 +52,7 @@ fn run(command: Command) -> anyhow::Result<Ending> {
         Command::Ingest(arguments) => block_on(ingest::run(arguments)),
         Command::Findings(arguments) => block_on(findings::run(arguments)),
         Command::Status(arguments) => block_on(status::run(arguments)),
+        Command::Audit(arguments) => block_on(audit::run(arguments)),
         Command::Verify(arguments) => block_on(verify::run(arguments)),
         Command::Detections => detections::run(),
         Command::Completions { shell } => {

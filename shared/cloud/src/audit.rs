@@ -28,7 +28,7 @@ use crate::settings::Engines;
 use crate::state::{AuditRun, HeldVerdict, HistoryLine, VerdictChange};
 
 mod context;
-pub use context::Known;
+pub use context::{Known, own_state};
 
 /// Messages that are sent at the same time, and verdicts that are written.
 const AT_ONCE: usize = 16;

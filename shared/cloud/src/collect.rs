@@ -111,6 +111,11 @@ impl Collector {
         Ok(collector)
     }
 
+    /// Says which further accounts have the role.
+    pub fn know(&mut self, accounts: impl IntoIterator<Item = String>) {
+        self.options.accounts.extend(accounts);
+    }
+
     /// The account of the collector's own credentials.
     pub fn home(&self) -> &str {
         &self.options.home

@@ -90,6 +90,11 @@ impl Deployment {
 
 /// The SDK's configuration: region, credentials, endpoints, and retries that fit into a function's deadline.
 pub async fn sdk_config() -> SdkConfig {
+    sdk_config_of(None).await
+}
+
+/// The same with the credentials of a profile.
+pub async fn sdk_config_of(profile: Option<&str>) -> SdkConfig {
     let retries = aws_config::retry::RetryConfig::standard()
         .with_max_attempts(8)
         .with_initial_backoff(Duration::from_millis(100))
@@ -98,7 +103,11 @@ pub async fn sdk_config() -> SdkConfig {
         .connect_timeout(Duration::from_secs(3))
         .operation_attempt_timeout(Duration::from_secs(10))
         .build();
-    aws_config::defaults(BehaviorVersion::latest()).retry_config(retries).timeout_config(timeouts).load().await
+    let mut loader = aws_config::defaults(BehaviorVersion::latest()).retry_config(retries).timeout_config(timeouts);
+    if let Some(profile) = profile {
+        loader = loader.profile_name(profile);
+    }
+    loader.load().await
 }
 
 /// The clock. Decisions never read it; they are handed the time.

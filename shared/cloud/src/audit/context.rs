@@ -9,9 +9,9 @@ use trail::snapshot::Snapshot;
 use trail::time::Time;
 
 use super::Audit;
-use crate::deployment::{list, optional, required};
+use crate::deployment::{list, now, optional, required};
 use crate::error::Error;
-use crate::state::ChainState;
+use crate::state::{ChainState, State};
 
 /// How long a problem of a chain counts against it, in seconds: a week.
 const PROBLEM_SECONDS: i64 = 7 * 86_400;
@@ -78,24 +78,13 @@ impl Audit {
     }
 
     async fn own_state(&self, account: &str, now: Time) -> Result<OwnState, Error> {
-        let state = &self.deployment.state;
-        let chains = state.chains_of(account).await?;
-        let heard = state.accounts_heard().await?.into_iter().find(|heard| heard.account == account);
         let subscriber = match &self.deployment.alerts {
             Some(alerts) => alerts.confirmed_subscribers(now).await.ok().map(|count| count > 0),
             None => None,
         };
-        Ok(OwnState {
-            digests_verified: chains.iter().map(|chain| chain.head.end).min(),
-            digest_problems: (!chains.is_empty()).then(|| problems(&chains, now)),
-            subscriber,
-            detections: Some(trail::detections::all().iter().map(|detection| detection.id.to_owned()).collect()),
-            notified: Some(self.known.notified.clone()),
-            dead_letters: self.dead_letters().await,
-            last_ingest: heard.map(|heard| heard.last_heard),
-            foreign_objects: (!chains.is_empty()).then(|| chains.iter().map(|chain| chain.foreign).sum()),
-            ..OwnState::default()
-        })
+        let known = own_state(&self.deployment.state, account).await?;
+        let (notified, dead_letters) = (Some(self.known.notified.clone()), self.dead_letters().await);
+        Ok(OwnState { subscriber, notified, dead_letters, ..known })
     }
 
     async fn dead_letters(&self) -> Option<u64> {
@@ -111,6 +100,21 @@ impl Audit {
             })
             .ok()
     }
+}
+
+/// What the table says of how this system does for an account.
+pub async fn own_state(state: &State, account: &str) -> Result<OwnState, Error> {
+    let now = now();
+    let chains = state.chains_of(account).await?;
+    let heard = state.accounts_heard().await?.into_iter().find(|heard| heard.account == account);
+    Ok(OwnState {
+        digests_verified: chains.iter().map(|chain| chain.head.end).min(),
+        digest_problems: (!chains.is_empty()).then(|| problems(&chains, now)),
+        detections: Some(trail::detections::all().iter().map(|detection| detection.id.to_owned()).collect()),
+        last_ingest: heard.map(|heard| heard.last_heard),
+        foreign_objects: (!chains.is_empty()).then(|| chains.iter().map(|chain| chain.foreign).sum()),
+        ..OwnState::default()
+    })
 }
 
 fn problems(chains: &[ChainState], now: Time) -> Vec<String> {
