@@ -15,7 +15,7 @@ use crate::time::Time;
 
 mod text;
 pub use text::{Message, Related, Storm, finding_json, finding_line, finding_ocsf, message, summary_line};
-pub(crate) use text::{clean, severity_word};
+pub(crate) use text::{clean, is_invisible, severity_word};
 
 /// What has become of a finding.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use crate::controls;
 use crate::detection::Detection;
 
 mod authentication;
@@ -49,9 +50,9 @@ pub fn all() -> Vec<&'static Detection> {
     .concat()
 }
 
-/// The detection of that id.
+/// The detection of that id; also of what findings about trail settings stem from, which no record causes.
 pub fn find(id: &str) -> Option<&'static Detection> {
     static BY_ID: LazyLock<HashMap<&'static str, &'static Detection>> =
-        LazyLock::new(|| all().into_iter().map(|detection| (detection.id, detection)).collect());
+        LazyLock::new(|| all().into_iter().chain(controls::detections()).map(|found| (found.id, found)).collect());
     BY_ID.get(id).copied()
 }

@@ -7,11 +7,13 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::actor::Actor;
 use crate::detection::{Case, Catch, Category, Deed, Detection, Severity, Tally};
 use crate::record::Outcome;
+use crate::settings::Settings;
 use crate::time::Time;
 use crate::window::{Crossing, id_text};
 
@@ -210,6 +212,30 @@ impl Match {
         }
     }
 
+    /// What a control says about a setting. The same said again is the same occurrence of the same finding.
+    pub fn of_verdict(detection: &'static Detection, verdict: &VerdictFact<'_>, settings: &Settings) -> Self {
+        let id = format!("{}@{}", verdict.key, hash(&[verdict.occurrence]));
+        let object = ObjectFact {
+            id: &id,
+            account: verdict.account,
+            region: verdict.region,
+            time: verdict.time,
+            what: verdict.what,
+            detail: verdict.detail,
+        };
+        let mut found = Self {
+            key: verdict_key(verdict.key),
+            resources: vec![cut(verdict.key)],
+            ..Self::of_object(detection, &object)
+        };
+        found.lead.severity = verdict.severity;
+        found.lead.deed.object = cut(verdict.what);
+        found.event_id = verdict_key(&id);
+        found.lead.event_id = Reverse(found.event_id.clone());
+        settings.lower(&mut found);
+        found
+    }
+
     /// Whether ports were opened, and none but these.
     pub(crate) fn opens_only(&self, ports: &[u16]) -> bool {
         !self.ports.is_empty() && self.ports.iter().all(|(first, last)| first == last && ports.contains(first))
@@ -248,6 +274,41 @@ pub struct ObjectFact<'a> {
     pub what: &'a str,
     /// More about it.
     pub detail: &'a str,
+}
+
+/// What a control says about a setting.
+#[derive(Debug, Clone, Copy)]
+pub struct VerdictFact<'a> {
+    /// The account that was audited.
+    pub account: &'a str,
+    /// The region it is about; empty for several or none.
+    pub region: &'a str,
+    /// When the snapshot was taken.
+    pub time: Time,
+    /// How bad it is.
+    pub severity: Severity,
+    /// The resource: with the detection and the account what tells findings apart.
+    pub key: &'a str,
+    /// What stays the same while the same is said.
+    pub occurrence: &'a str,
+    /// What is the matter.
+    pub what: &'a str,
+    /// More about it.
+    pub detail: &'a str,
+}
+
+/// A key that stays unique when it is cut.
+fn verdict_key(key: &str) -> String {
+    if key.chars().nth(TEXT_CAP).is_none() {
+        return key.to_owned();
+    }
+    let short: String = key.chars().take(TEXT_CAP - 20).collect();
+    format!("{short}…{}", hash(&[key]))
+}
+
+fn hash(parts: &[&str]) -> String {
+    let digest = Sha256::digest(parts.join("\u{0}"));
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Lead {

@@ -4,6 +4,8 @@
 
 pub mod actor;
 pub mod alert;
+pub mod control;
+pub mod controls;
 pub mod detection;
 pub mod detections;
 pub mod digest;

@@ -11,6 +11,9 @@ use serde_json::Value;
 
 use crate::shape::{falsy, field, list, text, texts};
 
+mod union;
+pub use union::{Recorded, Union};
+
 /// The most combinations of classes that are tried.
 const POINTS_CAP: usize = 2048;
 

@@ -285,8 +285,8 @@ impl Settings {
     fn check_expected(&self, expected: &Expected) -> Result<(), String> {
         let Expected { detection, source, .. } = expected;
         if !detection.is_empty() {
-            let all = crate::detections::all();
-            let ids: Vec<&str> = all.iter().map(|known| known.id).collect();
+            let all = crate::detections::all().into_iter().chain(crate::controls::detections());
+            let ids: Vec<&str> = all.map(|known| known.id).collect();
             if !ids.contains(&detection.as_str()) {
                 return Err(format!("there is no detection `{detection}`{}", suggestion(detection, &ids)));
             }

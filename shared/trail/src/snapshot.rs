@@ -96,7 +96,34 @@ pub enum Cause {
     Unknown,
 }
 
+/// Why something is no snapshot that can be judged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SnapshotError {
+    /// Not JSON, cut short, or not of the shape of a snapshot.
+    #[error("this is no snapshot: {0}")]
+    Unreadable(String),
+    /// Of another version than [`VERSION`].
+    #[error("this snapshot has version {0}, and only version {VERSION} can be judged: record it again")]
+    Version(u64),
+}
+
 impl Snapshot {
+    /// Reads a recorded snapshot. The version is looked at first: another one may have any shape.
+    pub fn read(bytes: &[u8]) -> Result<Self, SnapshotError> {
+        let unreadable = |error: serde_json::Error| SnapshotError::Unreadable(error.to_string());
+        let value: Value = serde_json::from_slice(bytes).map_err(unreadable)?;
+        match value["version"].as_u64() {
+            Some(version) if version != u64::from(VERSION) => Err(SnapshotError::Version(version)),
+            _ => serde_json::from_value(value).map_err(unreadable),
+        }
+    }
+
+    /// Whether this is a snapshot of the version that can be judged.
+    pub fn check(&self) -> Result<(), SnapshotError> {
+        if self.version == VERSION { Ok(()) } else { Err(SnapshotError::Version(self.version.into())) }
+    }
+
     /// The answer to a question with these parameters. A question may have been asked with more.
     pub fn answer(&self, call: &str, region: &str, parameters: &[(&str, &str)]) -> Option<&Answer> {
         self.answers.iter().find(|answer| {
@@ -109,5 +136,21 @@ impl Answer {
     /// Whether a parameter has this value.
     pub fn is_about(&self, parameter: &str, value: &str) -> bool {
         self.parameters.get(parameter).is_some_and(|asked| asked == value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_snapshot_says_so() {
+        let snapshot = Snapshot { version: VERSION, account: "1".to_owned(), taken: Time(0), answers: Vec::new() };
+        let text = serde_json::to_vec(&snapshot).expect("JSON");
+        assert_eq!(Snapshot::read(&text), Ok(snapshot));
+        assert!(matches!(Snapshot::read(&text[..text.len() / 2]), Err(SnapshotError::Unreadable(_))));
+        assert!(matches!(Snapshot::read(b"{}"), Err(SnapshotError::Unreadable(_))));
+        assert!(matches!(Snapshot::read(b"[1]"), Err(SnapshotError::Unreadable(_))));
+        assert_eq!(Snapshot::read(br#"{"version":2,"anything":{}}"#), Err(SnapshotError::Version(2)));
     }
 }

@@ -613,7 +613,7 @@ pub(crate) fn clean(text: &str) -> String {
 }
 
 /// Marks that change how text runs or are not seen at all.
-fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     matches!(u32::from(c), 0xAD | 0x200B..=0x200F | 0x202A..=0x202E | 0x2060..=0x206F | 0xFEFF | 0xE0000..=0xE007F)
 }
 

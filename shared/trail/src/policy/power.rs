@@ -117,7 +117,7 @@ impl Gift {
 
 impl Statement {
     /// Whether an action is among those of the statement.
-    pub(super) fn covers_action(&self, action: &str) -> bool {
+    pub(crate) fn covers_action(&self, action: &str) -> bool {
         self.actions.iter().any(|pattern| covers(pattern, action))
             || (!self.not_actions.is_empty() && !self.not_actions.iter().any(|pattern| covers(pattern, action)))
     }
@@ -164,7 +164,7 @@ fn narrows(condition: &Condition) -> bool {
 
 impl Condition {
     /// Whether the operator demands that the key is there and is one of the values.
-    pub(super) fn is_positive(&self) -> bool {
+    pub(crate) fn is_positive(&self) -> bool {
         const DEMANDS: [&str; 8] = [
             "stringequals",
             "stringequalsignorecase",
