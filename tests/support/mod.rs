@@ -14,7 +14,9 @@
 //! assert_eq!(sns.published_to(&people).len(), 1);
 //! ```
 
+pub(crate) mod aws_cli;
 pub(crate) mod binary;
+pub(crate) mod digests;
 pub(crate) mod dynamo;
 pub(crate) mod http;
 pub(crate) mod lambda;

@@ -1,5 +1,6 @@
 //! A real S3 server over a temporary folder, and what is put into it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 
@@ -9,7 +10,7 @@ use flate2::write::GzEncoder;
 use futures::TryStreamExt;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::{Attribute, ObjectStore, ObjectStoreExt, PutOptions};
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 use s3s_fs::FileSystem;
@@ -59,6 +60,14 @@ impl S3 {
     pub(crate) async fn put(&self, bucket: &str, key: &str, body: impl Into<Bytes>) {
         let key = Path::parse(key).expect("a key that S3 and object_store both take");
         self.store(bucket).put(&key, body.into().into()).await.expect("the object is stored");
+    }
+
+    /// Puts an object with user metadata, its names without `x-amz-meta-`.
+    pub(crate) async fn put_with(&self, bucket: &str, key: &str, body: Vec<u8>, metadata: &BTreeMap<String, String>) {
+        let key = Path::parse(key).expect("a key that S3 and object_store both take");
+        let pairs = metadata.iter().map(|(name, value)| (Attribute::Metadata(name.clone().into()), value.clone()));
+        let options = PutOptions { attributes: pairs.collect(), ..PutOptions::default() };
+        self.store(bucket).put_opts(&key, body.into(), options).await.expect("the object is stored");
     }
 
     /// Reads an object over HTTP, or `None` when there is none.
