@@ -1,6 +1,6 @@
-//! How fast log files are read and evaluated, how much memory a large folder takes, what the `ingest` function costs
-//! before it does anything, and how long an audit collects. Each figure stands beside its limit; what cannot be
-//! measured is said.
+//! How fast log files are read and evaluated, how fast they are verified, how much memory a large folder takes, what
+//! the `ingest` function costs before it does anything, and how long an audit collects. Each figure stands beside its
+//! limit; what cannot be measured is said.
 //!
 //! `cargo bench --bench scan`, or with `-- --records 1000000 --rounds 3` for another corpus.
 
@@ -18,8 +18,12 @@ use trail::settings::Settings;
 mod collect;
 #[expect(dead_code, reason = "the example that makes the demo's events uses the rest")]
 mod corpus;
+#[path = "../tests/support/digests.rs"]
+#[expect(dead_code, reason = "the tests use the rest")]
+mod digests;
 mod function;
 mod memory;
+mod verify;
 
 /// What the ratio has to be, as built.
 const LEAST_RATIO: f64 = if cfg!(target_feature = "avx2") { 0.45 } else { 0.38 };
@@ -29,6 +33,8 @@ fn main() {
     let rounds = argument("--rounds").unwrap_or(7);
     println!("built for {}, {}", std::env::consts::ARCH, features());
     speed(records, rounds);
+    println!();
+    verify::report(rounds);
     println!();
     memory::report(argument("--memory-records").unwrap_or(1_000_000));
     println!();

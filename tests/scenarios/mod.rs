@@ -15,6 +15,7 @@ mod layers;
 mod notify;
 mod settings;
 mod template;
+mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
 

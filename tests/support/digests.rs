@@ -250,7 +250,7 @@ impl Bucket {
 
     /// The JSON of an object.
     pub(crate) fn json(&self, key: &str) -> Value {
-        serde_json::from_slice(&inflated(&self.objects[key].gzip)).expect("JSON")
+        serde_json::from_slice(&self.text(key)).expect("JSON")
     }
 
     /// The text of an object.

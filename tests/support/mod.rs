@@ -14,6 +14,7 @@
 //! assert_eq!(sns.published_to(&people).len(), 1);
 //! ```
 
+pub(crate) mod aws_cli;
 pub(crate) mod binary;
 pub(crate) mod cloudtrail;
 pub(crate) mod digests;
@@ -23,6 +24,7 @@ pub(crate) mod lambda;
 pub(crate) mod moto;
 pub(crate) mod process;
 pub(crate) mod proxy;
+pub(crate) mod python;
 pub(crate) mod runtime_api;
 pub(crate) mod s3;
 pub(crate) mod sns;

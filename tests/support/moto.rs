@@ -39,11 +39,8 @@ impl Moto {
     }
 
     fn start() -> Self {
-        let folder = std::env::var("QTRAIL_TEST_PYTHON").unwrap_or_default();
-        let python = Path::new(&folder).join("python");
-        let hint = "hint: tests/run makes a Python environment of tests/requirements.txt and sets QTRAIL_TEST_PYTHON";
-        assert!(!folder.is_empty() && python.is_file(), "no Python for the emulator of AWS in {folder:?}\n{hint}");
-        let mut command = Command::new(python);
+        let hint = "hint: remove the Python environment below the target folder and run tests/run";
+        let mut command = Command::new(python::tool("python"));
         command.args(["-c", SERVE]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process =
             command.spawn().unwrap_or_else(|error| panic!("the emulator does not start: {error}\n{hint}"));

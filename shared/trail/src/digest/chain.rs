@@ -181,16 +181,17 @@ impl ChainHead {
 
 /// The digests that are missing between one and the next that is there, hour by hour.
 pub fn missing_between(head: &ChainHead, next: &Digest) -> Vec<Problem> {
-    missing_before(&head.chain, next, head.end)
+    missing_before(&head.chain, Window { from: head.end, to: next.start }, next.previous_object.as_deref())
 }
 
-/// The digests that are missing between `from` and a digest, hour by hour, the latest first. The one that the digest
-/// names is told by its name.
-pub fn missing_before(chain: &Chain, next: &Digest, from: Time) -> Vec<Problem> {
-    let starts = std::iter::successors(Some(next.start.0), |start| Some(start.saturating_sub(HOUR)));
-    let windows =
-        starts.take_while(|to| *to > from.0).map(|to| Window { from: Time(from.0.max(to - HOUR)), to: Time(to) });
-    told(chain, windows, Window { from, to: next.start }, next.previous_object.as_deref())
+/// The digests that are missing in a window that ends where the next one begins, hour by hour, the latest first. The
+/// latest is told by the name that the next digest gives it, where it is known.
+pub fn missing_before(chain: &Chain, all: Window, named: Option<&str>) -> Vec<Problem> {
+    let starts = std::iter::successors(Some(all.to.0), |start| Some(start.saturating_sub(HOUR)));
+    let windows = starts
+        .take_while(|to| *to > all.from.0)
+        .map(|to| Window { from: Time(all.from.0.max(to - HOUR)), to: Time(to) });
+    told(chain, windows, all, named)
 }
 
 /// A problem for each window; beyond the cap one more for all the rest.

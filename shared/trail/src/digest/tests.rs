@@ -248,6 +248,19 @@ fn digests_that_lie_about_their_place_time_or_predecessor() {
 }
 
 #[test]
+fn a_file_that_cannot_be_read_hides_nothing_that_is_missing() {
+    let mut bucket = plain();
+    bucket.delete([2], false);
+    bucket.rewrite(&bucket.digests[3].clone(), b"x");
+    let end = bucket.chain.end();
+    assert_eq!(kinds(&verify(&bucket)), ["digest_missing", "unreadable"]);
+    let far = bucket.digests[5].replace("20241120T060500Z", "20441120T060500Z");
+    bucket.put(&far, b"x");
+    let problems = verify_window(&bucket, Some(START), Some(end + 7200));
+    assert!(kinds(&problems).iter().filter(|kind| **kind == "digest_missing").count() > 2, "{problems:?}");
+}
+
+#[test]
 fn a_date_in_the_future_covers_nothing() {
     let mut bucket = plain();
     let far = bucket.chain.end() + 50 * 365 * 86_400;

@@ -2,6 +2,7 @@
 
 use super::{
     Arrived, Chain, ChainHead, DigestName, Gap, HOUR, Problem, ProblemKind, PublicKeys, Window, missing_before,
+    missing_between,
 };
 use crate::time::Time;
 
@@ -42,9 +43,15 @@ impl<'k> Walk<'k> {
 
     /// A digest that is there and cannot be read.
     pub fn skip(&mut self, key: &str, name: &DigestName, reason: impl Into<String>) {
-        let window = Window { from: Time(name.end.0 - HOUR), to: name.end };
+        // Anybody can put a file with a name from the future: it must not hide what is missing before it.
+        let end = name.end.min(self.now);
+        let window = Window { from: Time(end.0 - HOUR), to: end };
         self.problems.push(Problem::new(ProblemKind::Unreadable, key, &name.chain, reason).within(window));
-        self.skipped = Some((key.to_owned(), name.end));
+        if let Some(reached) = self.reached().filter(|_| !name.chain.backfill) {
+            let all = Window { from: reached, to: window.from };
+            self.problems.extend(missing_before(&name.chain, all, None));
+        }
+        self.skipped = Some((key.to_owned(), end));
     }
 
     /// The next digest. Yields whether it is beyond doubt what AWS signed.
@@ -70,14 +77,19 @@ impl<'k> Walk<'k> {
 
     /// Ends the walk. `to`: what has to be covered.
     pub fn finish(mut self, to: Option<Time>) -> Walked {
-        let end = self.skipped.as_ref().map_or(i64::MIN, |(_, end)| end.0);
-        if let (Some(to), Some(head)) = (to, &self.last)
+        if let (Some(to), Some(end), Some(head)) = (to, self.reached(), &self.last)
             && !head.chain.backfill
         {
-            let head = ChainHead { end: Time(head.end.0.max(end)), ..head.clone() };
+            let head = ChainHead { end, ..head.clone() };
             self.problems.extend(head.missing_until(to));
         }
         Walked { problems: self.problems, gaps: self.gaps, covered: self.covered }
+    }
+
+    /// Up to where there is a digest for each hour, or it was told that there is none.
+    fn reached(&self) -> Option<Time> {
+        let skipped = self.skipped.as_ref().map(|(_, end)| *end);
+        self.last.as_ref().map(|last| last.end).max(skipped).or(self.from)
     }
 
     fn compare(&mut self, arrived: &Arrived<'_>) {
@@ -105,12 +117,15 @@ impl<'k> Walk<'k> {
     /// The first digest that is there.
     fn begin(&mut self, arrived: &Arrived<'_>) {
         let (digest, chain) = (arrived.digest, &arrived.name.chain);
-        let from = self.skipped.as_ref().map(|(_, end)| *end).max(self.from);
+        let from = self.reached();
         match (from, digest.is_anchor()) {
             (Some(from), true) if from < digest.start => {
                 self.gaps.push(Gap::before_first(chain, from, digest, arrived.key));
             }
-            (Some(from), false) => self.problems.extend(missing_before(chain, digest, from)),
+            (Some(from), false) => {
+                let all = Window { from, to: digest.start };
+                self.problems.extend(missing_before(chain, all, digest.previous_object.as_deref()));
+            }
             (_, true) => {}
             (None, false) => {
                 let window = Window { from: Time(digest.start.0 - HOUR), to: digest.start };
@@ -128,8 +143,8 @@ impl<'k> Walk<'k> {
             return;
         }
         self.problems.extend(arrived.check_link(before));
-        let reached = self.skipped.as_ref().map_or(before.end, |(_, end)| before.end.max(*end));
-        let missing = missing_before(&before.chain, arrived.digest, reached);
+        let head = ChainHead { end: self.reached().unwrap_or(before.end), ..before.clone() };
+        let missing = missing_between(&head, arrived.digest);
         if missing.is_empty() {
             let named = arrived.digest.previous_object.as_deref().unwrap_or_default();
             let detail = format!("it follows {named}, which is not there; before it lies {}", before.object);
