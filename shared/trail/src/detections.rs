@@ -15,6 +15,7 @@ mod log_storage;
 mod network;
 mod organizations;
 mod own_parts;
+pub mod pipeline;
 mod public_access;
 mod root;
 mod s3_public;
@@ -29,6 +30,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub fn all() -> Vec<&'static Detection> {
     [
         log_files::ALL,
+        pipeline::ALL,
         root::ALL,
         trail::ALL,
         log_storage::ALL,

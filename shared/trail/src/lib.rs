@@ -4,6 +4,7 @@
 
 pub mod actor;
 pub mod alert;
+pub mod canary;
 pub mod detection;
 pub mod detections;
 pub mod envelope;
@@ -17,6 +18,7 @@ pub mod record;
 pub mod selectors;
 pub mod settings;
 pub mod shape;
+pub mod silence;
 pub mod snapshot;
 pub mod time;
 pub mod window;
