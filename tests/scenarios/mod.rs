@@ -4,6 +4,7 @@
 //! the way, the table has to hold what it says.
 
 mod bad_input;
+mod canary;
 mod command;
 mod crashes;
 mod delivery;
@@ -12,6 +13,7 @@ mod ingest;
 mod layers;
 mod notify;
 mod settings;
+mod silence;
 mod template;
 
 use std::collections::{BTreeMap, BTreeSet};
