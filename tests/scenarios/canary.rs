@@ -40,7 +40,7 @@ async fn a_canary_goes_the_way_of_a_log_file_and_its_finding_says_that_it_arrive
     let before = clock();
     let key = send(&notify).await;
     assert!(key.starts_with(&format!("canary/AWSLogs/{ACCOUNT}/CloudTrail/{REGION}/20")), "{key}");
-    assert_eq!(stack.s3.keys(DATA, "canary").await, [key.clone()]);
+    assert_eq!(stack.s3.keys(DATA, "canary").await, [key.as_str()]);
     assert!(stack.s3.keys(LOGS, "").await.is_empty(), "a canary among log files would be a forgery");
     for _ in 0..2 {
         assert_eq!(ingest.invoke(&announced(DATA, &key)).await, Ok(json!({"batchItemFailures": []})));

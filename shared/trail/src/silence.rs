@@ -127,14 +127,15 @@ impl Silence {
     fn of_region(heard: &Heard) -> Self {
         let Heard { account, region, last_heard, .. } = heard;
         let what = format!("no log file of region {region} since {last_heard}");
-        let why = format!("In two weeks its longest pause was {} minutes.", heard.longest() / 60);
+        let minutes = heard.longest() / 60;
+        let why = format!("Its longest pause in two weeks was {} h {} min.", minutes / 60, minutes % 60);
         Self::new((account, region), *last_heard, (&what, &why), vec![format!("{account}/{region}")])
     }
 
     fn of_account(account: &str, silent: &[&Heard], last: Time) -> Self {
         let what = format!("no log file of any region since {last}");
         let names: Vec<&str> = silent.iter().map(|heard| heard.region.as_str()).collect();
-        let why = format!("It is usually heard from {}.", names.join(", "));
+        let why = format!("It was heard regularly from {}.", names.join(", "));
         let regions = names.iter().map(|region| format!("{account}/{region}")).collect();
         Self::new((account, ""), last, (&what, &why), regions)
     }

@@ -38,8 +38,7 @@ pub static ACCOUNT_SILENT: Detection = Detection {
     category: Category::Integrity,
     severity: Severity::High,
     techniques: &["T1562.008"],
-    why: "It has not been quiet for so long in two weeks. Either nothing happens there any more, or what happens is no \
-          longer recorded or delivered.",
+    why: "Either nothing happens there any more, or what happens is no longer recorded or delivered.",
     runbook: &[
         "Is the trail logging in that region? aws cloudtrail get-trail-status --name TRAIL --region REGION",
         "Who changed the trail, its selectors, its bucket or its key? Look for findings of trail tampering",
