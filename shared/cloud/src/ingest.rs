@@ -156,7 +156,8 @@ impl Ingest {
         admitted.map(|(objects, records)| Delivered { id: id.clone(), objects, records }).map_err(|error| (id, error))
     }
 
-    /// Only our buckets, and of our own data the canaries alone; records by themselves only from the queue that EventBridge alone may write to.
+    /// Only our buckets, and of our own data the canaries alone; records by themselves only from the queue that
+    /// EventBridge alone may write to.
     fn admit(&self, delivery: envelope::Delivery, fast: bool) -> Result<(Vec<ObjectRef>, Vec<LoneRecord>), Error> {
         for ignored in &delivery.ignored {
             tracing::info!(ignored, "nothing to do");
@@ -182,7 +183,7 @@ impl Ingest {
         let mut gathered = self.gather(&engine, messages, request_id).await;
         let entries = self.commit(&engine, &mut gathered, now).await;
         self.note_files(&mut gathered, now).await;
-        self.note_canaries(&mut gathered, now).await;
+        self.note_canaries(&mut gathered).await;
         gathered.totals.alerts = self.tell(&engine, entries, now).await;
         self.report(&gathered);
         Ok((gathered.totals, gathered.failed))
@@ -346,14 +347,14 @@ impl Ingest {
     }
 
     /// The canaries whose finding stands have passed. What cannot be noted is delivered again.
-    async fn note_canaries(&self, gathered: &mut Gathered, now: Time) {
-        let mut in_time = 0;
+    async fn note_canaries(&self, gathered: &mut Gathered) {
+        let (found, mut in_time) = (now(), 0);
         for (index, sent) in std::mem::take(&mut gathered.canaries) {
             if gathered.failed.contains_key(&index) {
                 continue;
             }
-            match self.deployment.state.note_canary(&Canary { sent, found: now }).await {
-                Ok(()) => in_time += u64::from(now.0 - sent.0 <= CANARY_SECONDS),
+            match self.deployment.state.note_canary(&Canary { sent, found }).await {
+                Ok(()) => in_time += u64::from(found.0 - sent.0 <= CANARY_SECONDS),
                 Err(error) => gathered.fail(index, "", &error),
             }
         }

@@ -1,7 +1,7 @@
 //! What is still owed, the daily summary, the pulse.
 //!
-//! Invoked with `{"do":"due"}` every minute, `{"do":"canary"}` and `{"do":"silence"}` every hour, `{"do":"summary"}` once
-//! a day, and CloudFormation's own event after a deployment.
+//! Invoked with `{"do":"due"}` every minute, `{"do":"canary"}` and `{"do":"silence"}` every hour, `{"do":"summary"}`
+//! once a day, and CloudFormation's own event after a deployment.
 
 use std::fmt::Write;
 
@@ -58,7 +58,7 @@ impl Notify {
             Some("silence") => self.silence(settings, now).await,
             None if invocation["source"] == "aws.cloudformation" => self.deployed(&invocation, (settings, now)).await,
             _ => Err(Error::Configuration(
-                "the invocation is neither a CloudFormation event nor {\"do\": …} with one of: due, summary, canary, silence"
+                "the invocation is neither CloudFormation's nor {\"do\": …} with one of due, summary, canary, silence"
                     .to_owned(),
             )),
         }
@@ -84,8 +84,8 @@ impl Notify {
         Ok(json!({"sent": key}))
     }
 
-    /// Raises a finding for each silence, and says how many regions are silent. Their alerts are owed, and go out as all
-    /// that is owed does: singly, or as one message where a whole organization is silent.
+    /// Raises a finding for each silence, and says how many regions are silent. Their alerts are owed, and go out as
+    /// all that is owed does: singly, or as one message where a whole organization is silent.
     async fn silence(&self, settings: &Settings, now: Time) -> Result<Value, Error> {
         let state = &self.deployment.state;
         let silences = silences(&state.heard().await?, now);

@@ -1,7 +1,8 @@
 //! The state: one DynamoDB table, one code path everywhere.
 //!
 //! Keys: `F#<finding>/META` and `/H#<time>` (history); `TH#<thread>`; `T#<detection>#<account>#<key>/B#<bucket>`;
-//! `L#<bucket>/<key>` (log files); `C#<date>#<account>` (counts); `ACCOUNTS/<account>#<region>`; `CANARY/META`; `N#…` (notices that are owed).
+//! `L#<bucket>/<key>` (log files); `C#<date>#<account>` (counts); `ACCOUNTS/<account>#<region>`; `CANARY/META`;
+//! `N#…` (notices that are owed).
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};

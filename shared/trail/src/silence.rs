@@ -285,7 +285,8 @@ mod tests {
         ) {
             let mut all = BTreeMap::new();
             for (account, region, pauses) in lives {
-                let heard = Heard { account: format!("11112222333{account}"), ..heard_in(&format!("r-{region}"), &pauses) };
+                let heard = heard_in(&format!("r-{region}"), &pauses);
+                let heard = Heard { account: format!("11112222333{account}"), ..heard };
                 all.insert((account, region), heard);
             }
             let all: Vec<Heard> = all.into_values().collect();
