@@ -195,9 +195,8 @@ pub(crate) fn judge_one(judged: &mut Judged, snapshot: &Snapshot, context: &Cont
     match View::new(snapshot, context) {
         Ok(view) => {
             let verdicts = view.judge();
-            let of_deployment = |verdict: &Verdict| {
-                alone && verdict.status == Status::Unknown && verdict.blind.is_empty()
-            };
+            let of_deployment =
+                |verdict: &Verdict| alone && verdict.status == Status::Unknown && verdict.blind.is_empty();
             judged.left_out += verdicts.iter().filter(|verdict| of_deployment(verdict)).count();
             judged.verdicts.extend(verdicts.into_iter().filter(|verdict| !of_deployment(verdict)));
         }

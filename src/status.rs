@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use cloud::deployment::now;
-use cloud::state::{AccountHeard, Query, State};
+use cloud::state::{AccountHeard, Canary, Query, State};
 use trail::alert::{Status, summary_line};
 use trail::settings::Settings;
+use trail::silence::{Heard, silences};
 use trail::time::Time;
 
 use crate::Ending;
@@ -16,16 +17,20 @@ use crate::{input, place};
 /// How long a deployment may be without a log file, in seconds.
 const SILENT_SECONDS: i64 = 2 * 3600 + 1800;
 
+/// How long ago a canary may have been sent: one is due each hour, and the alarm goes on after two, in seconds.
+const CANARY_SECONDS: i64 = 2 * 3600;
+
 /// Runs the command.
 pub(crate) async fn run(arguments: StatusArgs) -> anyhow::Result<Ending> {
     let settings = input::settings(arguments.state.settings.as_deref())?;
     let state = place::state(&arguments.state).await?;
     let live = arguments.state.table.is_some();
     let heard = state.accounts_heard().await?;
-    let mut lines = vec![last_file(&heard, live), accounts(&heard, live)];
+    let mut lines = vec![last_file(&heard, live), accounts(&heard, &state.heard().await?, live)];
     lines.extend(counts(&state, &heard).await?);
     lines.push(findings(&state, &heard).await?);
     if live {
+        lines.push(canary(state.canary().await?));
         lines.extend(deployment(&state).await?);
     }
     lines.push(match (&arguments.state.settings, live) {
@@ -76,16 +81,35 @@ fn last_file(heard: &[AccountHeard], live: bool) -> Line {
     Line::ok("log files", &format!("the last one was delivered at {last}"))
 }
 
-fn accounts(heard: &[AccountHeard], live: bool) -> Line {
-    let since = Time(now().0 - SILENT_SECONDS);
+fn accounts(heard: &[AccountHeard], regions: &[Heard], live: bool) -> Line {
     // Log files that name no account prove nothing about any.
-    let known = || heard.iter().filter(|heard| heard.account != "-");
-    let silent: Vec<&str> =
-        known().filter(|heard| live && heard.last_heard < since).map(|heard| heard.account.as_str()).collect();
-    match silent.as_slice() {
-        [] => Line::ok("accounts", &format!("{} heard", known().count())),
-        silent => {
-            Line::todo("accounts", format!("{} of {} silent: {}", silent.len(), known().count(), silent.join(", ")))
+    let known = heard.iter().filter(|heard| heard.account != "-").count();
+    let silent = if live { silences(regions, now()) } else { Vec::new() };
+    let places: Vec<&str> = silent.iter().map(|silence| silence.place.as_str()).collect();
+    match places.as_slice() {
+        [] => Line::ok("accounts", &format!("{known} heard")),
+        places => Line::todo(
+            "accounts",
+            format!(
+                "{known} heard, quieter than ever: {}; see qtrail findings --category integrity",
+                places.join(", ")
+            ),
+        ),
+    }
+}
+
+/// Whether the last canary came through, and how long it took.
+fn canary(last: Option<Canary>) -> Line {
+    let todo = |said: &str| {
+        Line::todo("canary", format!("{said}: see the logs of notify, which sends it, and of ingest, which finds it"))
+    };
+    match last {
+        None => todo("none has come through yet"),
+        Some(Canary { sent, .. }) if now().0 - sent.0 > CANARY_SECONDS => {
+            todo(&format!("the last that came through was sent at {sent}"))
+        }
+        Some(Canary { sent, found }) => {
+            Line::ok("canary", &format!("found at {found}, {} s after it was sent", found.0 - sent.0))
         }
     }
 }

@@ -114,7 +114,8 @@ async fn files_records_and_accounts_are_on_record() {
         assert!(item["expires"].as_i64() > item["size"].as_i64(), "{item}");
     }
     let [account] = &stack.dynamo.items_under("ACCOUNTS").await[..] else { panic!("one account") };
-    assert_eq!((&account["sk"], &account["last_heard"]), (&json!(ACCOUNT), &json!("2025-11-20T03:05:00Z")));
+    assert_eq!(account["sk"], format!("{ACCOUNT}#eu-west-1"));
+    assert_eq!((&account["since"], &account["last_heard"]), (&account["last_heard"], &json!("2025-11-20T03:05:00Z")));
 }
 
 #[tokio::test]

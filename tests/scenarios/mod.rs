@@ -4,6 +4,7 @@
 //! the way, the table has to hold what it says.
 
 mod bad_input;
+mod canary;
 mod collect;
 mod command;
 mod crashes;
@@ -14,6 +15,7 @@ mod integrity;
 mod layers;
 mod notify;
 mod settings;
+mod silence;
 mod template;
 mod verify;
 

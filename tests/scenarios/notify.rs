@@ -287,7 +287,11 @@ fn finding_ids(message: &Value) -> Vec<String> {
 
 /// Yesterday, so many seconds after midnight UTC.
 fn yesterday(seconds: i64) -> String {
+    Time(clock().floor(86_400).0 - 86_400 + seconds).to_string()
+}
+
+/// What the functions take for now.
+pub(super) fn clock() -> Time {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs();
-    let now = Time(i64::try_from(now).expect("a clock"));
-    Time(now.floor(86_400).0 - 86_400 + seconds).to_string()
+    Time(i64::try_from(now).expect("a clock"))
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use saphyr::{LoadableYamlNode, ScalarOwned, YamlOwned};
 use serde_json::{Map, Value, json};
+use trail::canary::PREFIX;
 
 const TEMPLATE: &str = include_str!("../../template.yaml");
 const TRAIL_BUCKET: &str = include_str!("../../trail-bucket.yaml");
@@ -15,7 +16,9 @@ const ARRIVALS: [&str; 3] = ["EventBridge", "SnsTopic", "S3"];
 const TOPIC: &str = "arn:aws:sns:eu-west-1:111122223333:logs";
 const TRAIL_KEY: &str = "arn:aws:kms:eu-west-1:111122223333:key/trail";
 const ACCOUNT: &str = "999988887777";
-const EMITTED: [&str; 7] = [
+const EMITTED: [&str; 9] = [
+    "CanaryFindings",
+    "SilentRegions",
     "LogFiles",
     "DigestFiles",
     "RecordsQuarantined",
@@ -72,9 +75,9 @@ fn the_member_role_lets_in_one_role_of_one_account_of_the_organization() {
 fn the_key_lets_in_exactly_the_services_that_write_to_queues_and_topics() {
     let cases = [
         ("EventBridge", "false", vec!["cloudwatch.amazonaws.com", "events.amazonaws.com"]),
-        ("SnsTopic", "false", vec!["cloudwatch.amazonaws.com", "sns.amazonaws.com"]),
+        ("SnsTopic", "false", vec!["cloudwatch.amazonaws.com", "events.amazonaws.com", "sns.amazonaws.com"]),
         ("SnsTopic", "true", vec!["cloudwatch.amazonaws.com", "events.amazonaws.com", "sns.amazonaws.com"]),
-        ("S3", "false", vec!["cloudwatch.amazonaws.com", "s3.amazonaws.com"]),
+        ("S3", "false", vec!["cloudwatch.amazonaws.com", "events.amazonaws.com", "s3.amazonaws.com"]),
         ("S3", "true", vec!["cloudwatch.amazonaws.com", "events.amazonaws.com", "s3.amazonaws.com"]),
     ];
     for (arrival, fast_path, expected) in cases {
@@ -121,7 +124,7 @@ fn s3_of_the_log_buckets_own_account_may_use_the_key() {
 }
 
 #[test]
-fn only_the_announcer_of_log_files_may_write_to_their_queue() {
+fn only_the_announcer_of_log_files_and_the_canarys_rule_may_write_to_their_queue() {
     let cases = [
         ("EventBridge", "events.amazonaws.com", json!({"Fn::GetAtt": "LogFileRule.Arn"})),
         ("SnsTopic", "sns.amazonaws.com", json!(TOPIC)),
@@ -129,14 +132,18 @@ fn only_the_announcer_of_log_files_may_write_to_their_queue() {
     ];
     for (arrival, service, source) in cases {
         let stack = Stack::application(&[("Notifications", arrival), ("FastPath", "true")]);
-        assert_eq!(writers(&stack, "LogFileQueue"), [(service.to_owned(), source)], "writers with {arrival}");
+        let canary = ("events.amazonaws.com".to_owned(), json!({"Fn::GetAtt": "CanaryRule.Arn"}));
+        let writers = writers(&stack, "LogFileQueue");
+        let known = writers.contains(&canary) && writers.contains(&(service.to_owned(), source));
+        assert!(known && writers.len() == 2, "writers with {arrival}: {writers:?}");
     }
 }
 
 #[test]
 fn a_log_bucket_of_another_account_is_known_by_that_account_too() {
     let stack = Stack::application(&[("Notifications", "S3"), ("LogBucketAccountId", "444455556666")]);
-    let allowed = queue_policy(&stack, "LogFileQueue").into_iter().find(|one| one["Effect"] == "Allow");
+    let policy = queue_policy(&stack, "LogFileQueue");
+    let allowed = policy.iter().find(|one| service(one).as_deref() == Some("s3.amazonaws.com"));
     let account = allowed.map(|one| one["Condition"]["StringEquals"]["aws:SourceAccount"].clone());
     assert_eq!(account, Some(json!("444455556666")));
 }
@@ -228,8 +235,10 @@ fn the_ingest_role_may_do_these_things_and_no_others() {
         ("logs:CreateLogStream", "IngestLogs"),
         ("logs:PutLogEvents", "IngestLogs"),
         ("s3:GetObject", "LogBucket/*"),
+        ("s3:GetObject", "canaries"),
         ("s3:GetObject", "settings"),
         ("s3:GetObjectVersion", "LogBucket/*"),
+        ("s3:GetObjectVersion", "canaries"),
         ("s3:ListBucket", "DataBucket"),
         ("s3:PutObject", "quarantine"),
         ("sns:GetTopicAttributes", "ChatTopic"),
@@ -266,6 +275,7 @@ fn the_notify_role_may_do_these_things_and_no_others() {
         ("logs:PutLogEvents", "NotifyLogs"),
         ("s3:GetObject", "settings"),
         ("s3:ListBucket", "DataBucket"),
+        ("s3:PutObject", "canaries"),
         ("sns:GetTopicAttributes", "ChatTopic"),
         ("sns:GetTopicAttributes", "PeopleTopic"),
         ("sns:Publish", "ChatTopic"),
@@ -439,6 +449,51 @@ fn silence_for_two_and_a_half_hours_is_an_alarm() {
 }
 
 #[test]
+fn two_hours_without_a_canary_are_an_alarm_and_so_are_two_of_silence_or_without_a_look() {
+    let stack = Stack::application(&[]);
+    let below = ("CanaryFindings", "Sum", "LessThanThreshold", 1);
+    let above = ("SilentRegions", "Maximum", "GreaterThanThreshold", 0);
+    for (metric, statistic, comparison, threshold) in [below, above] {
+        let alarm = alarm(&stack, metric, &json!({"Ref": "AWS::StackName"}));
+        assert_eq!(alarm["TreatMissingData"], "breaching", "{metric}: who does not look emits nothing");
+        assert_eq!(seconds(&alarm), 7200, "{metric}");
+        assert_eq!(alarm["Statistic"], statistic, "{metric}");
+        assert_eq!((&alarm["ComparisonOperator"], &alarm["Threshold"]), (&json!(comparison), &json!(threshold)));
+        // The schedule's hour and the alarm's need not begin together.
+        assert_eq!(alarm["Period"], 3600, "{metric} is emitted once an hour");
+    }
+}
+
+#[test]
+fn a_canary_joins_the_log_files_however_those_are_announced() {
+    for arrival in ARRIVALS {
+        let stack = Stack::application(&[("Notifications", arrival)]);
+        let pattern = json!({
+            "source": ["aws.s3"], "detail-type": ["Object Created"],
+            "detail": {"bucket": {"name": [{"Ref": "DataBucket"}]}, "object": {"key": [{"prefix": PREFIX}]}},
+        });
+        assert_eq!(stack.property("CanaryRule", "/EventPattern"), &pattern, "{arrival}");
+        assert_eq!(stack.property("CanaryRule", "/Targets/0/Arn"), &json!({"Fn::GetAtt": "LogFileQueue.Arn"}));
+        let announces =
+            stack.property("DataBucket", "/NotificationConfiguration/EventBridgeConfiguration/EventBridgeEnabled");
+        assert_eq!(announces, true, "{arrival}");
+    }
+}
+
+#[test]
+fn canaries_are_forgotten_after_a_week_and_nothing_else_is() {
+    let stack = Stack::application(&[]);
+    let rules = stack.property("DataBucket", "/LifecycleConfiguration/Rules").as_array().cloned().unwrap_or_default();
+    let expiring: Vec<_> = rules.iter().filter(|rule| rule.get("ExpirationInDays").is_some()).collect();
+    let [canaries] = expiring[..] else { panic!("one rule deletes what is current: {expiring:?}") };
+    assert_eq!((&canaries["Prefix"], &canaries["ExpirationInDays"]), (&json!(PREFIX), &json!(7)));
+    assert_eq!(
+        (&canaries["Status"], &canaries["NoncurrentVersionExpiration"]["NoncurrentDays"]),
+        (&json!("Enabled"), &json!(1))
+    );
+}
+
+#[test]
 fn a_notify_function_that_does_not_run_is_an_alarm() {
     let alarm = alarm(&Stack::application(&[]), "Invocations", &json!({"Ref": "NotifyFunction"}));
     assert_eq!(alarm["TreatMissingData"], "breaching");
@@ -471,8 +526,11 @@ fn alerts_that_sns_cannot_deliver_are_an_alarm() {
 #[test]
 fn events_that_cannot_be_queued_quarantined_records_and_bad_settings_are_alarms() {
     let stack = Stack::application(&EVERYTHING);
-    alarm(&stack, "FailedInvocations", &json!({"Ref": "LogFileRule"}));
-    alarm(&stack, "FailedInvocations", &json!({"Ref": "FastPathRule"}));
+    let rules = stack.of_type("AWS::Events::Rule");
+    assert_eq!(rules, ["CanaryRule", "FastPathRule", "LogFileRule"]);
+    for rule in rules {
+        alarm(&stack, "FailedInvocations", &json!({"Ref": rule}));
+    }
     alarm(&stack, "RecordsQuarantined", &json!({"Ref": "AWS::StackName"}));
     alarm(&stack, "SettingsErrors", &json!({"Ref": "AWS::StackName"}));
 }
@@ -658,13 +716,17 @@ fn a_publisher_is_given_up_only_after_every_function_has_ended() {
 }
 
 #[test]
-fn notify_runs_each_minute_each_morning_and_after_each_deployment() {
+fn notify_runs_each_minute_each_hour_each_morning_and_after_each_deployment() {
     let stack = Stack::application(&[]);
     let events = stack.property("NotifyFunction", "/Events");
     assert_eq!(events["Due"]["Properties"]["Schedule"], "rate(1 minute)");
     assert_eq!(payload(&events["Due"]), json!({"do": "due"}));
     assert_eq!(events["Summary"]["Properties"]["Schedule"], "cron(0 7 * * ? *)");
     assert_eq!(payload(&events["Summary"]), json!({"do": "summary"}));
+    for (event, what) in [("Canary", "canary"), ("Silence", "silence")] {
+        assert_eq!(events[event]["Properties"]["Schedule"], "rate(1 hour)");
+        assert_eq!(payload(&events[event]), json!({"do": what}));
+    }
     let pattern = &events["Deployed"]["Properties"]["Pattern"];
     assert_eq!(pattern["detail"]["stack-id"], json!([{"Ref": "AWS::StackId"}]), "other stacks' deployments");
     assert_eq!(pattern["detail"]["status-details"]["status"], json!(["CREATE_COMPLETE", "UPDATE_COMPLETE"]));
@@ -1040,6 +1102,7 @@ fn subject(resource: &str) -> String {
         (r#"{"Fn::Sub":"${Table.Arn}/index/feed"}"#, "Table/feed"),
         (r#"{"Fn::Sub":"${DataBucket.Arn}/${SettingsKey}"}"#, "settings"),
         (r#"{"Fn::Sub":"${DataBucket.Arn}/quarantine/*"}"#, "quarantine"),
+        (r#"{"Fn::Sub":"${DataBucket.Arn}/canary/*"}"#, "canaries"),
         (r#"{"Fn::Sub":"arn:${AWS::Partition}:s3:::${LogBucketName}/*"}"#, "LogBucket/*"),
         (TRAIL_KEY, "TrailKey"),
     ];

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
+
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
@@ -10,7 +10,7 @@ use bytes::Bytes;
 use hyper::{Request, StatusCode};
 use serde_json::Value;
 
-use super::http;
+use super::{http, python};
 
 /// Serves on a port of the system's choice, tells it, and ends when its standard input does: when the test process is
 /// gone, however it went.

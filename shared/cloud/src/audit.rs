@@ -153,7 +153,7 @@ impl Audit {
         let changed = changes(&before_of_these, &judged);
         let key =
             if depth == Depth::Everything || !changed.is_empty() { self.keep(&snapshot).await? } else { String::new() };
-        let run = Run { account, held: &held, changed: &changed, snapshot: &key, now };
+        let run = Run { held: &held, changed: &changed, snapshot: &key, now };
         self.keep_changes(&run).await?;
         self.resolve(&run, settings).await?;
         self.tell(&judged, settings, now).await?;
@@ -253,7 +253,6 @@ impl Audit {
 
 /// What a run over one account found changed.
 struct Run<'r> {
-    account: &'r str,
     held: &'r [HeldVerdict],
     changed: &'r [Change<'r>],
     snapshot: &'r str,

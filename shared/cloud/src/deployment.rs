@@ -53,14 +53,15 @@ impl Deployment {
             dead_letters: url("QTRAIL_DEAD_LETTERS_URL"),
             people: people.clone(),
         };
-        let own = own_parts()?;
+        let data = required("QTRAIL_DATA")?;
+        let own = own_parts(&config, &data)?;
         let metrics = Metrics::Stack(own.stack.clone());
         let topics = Topics { people, chat: optional("QTRAIL_CHAT_TOPIC") };
         let sns = aws_sdk_sns::Client::new(&config);
         let alerts = Alerts::new(sns, topics, optional("QTRAIL_VIEWER_URL"), metrics.clone());
         Ok(Self {
             state: State::new(aws_sdk_dynamodb::Client::new(&config), required("QTRAIL_TABLE")?),
-            data: stores.open(&required("QTRAIL_DATA")?)?,
+            data: stores.open(&data)?,
             alerts: Some(alerts),
             metrics,
             own,
@@ -116,13 +117,16 @@ pub fn now() -> Time {
     Time(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
-fn own_parts() -> Result<Own, Error> {
+fn own_parts(config: &SdkConfig, data: &str) -> Result<Own, Error> {
+    let data_bucket = data.strip_prefix("s3://").and_then(|path| path.split('/').next()).unwrap_or_default();
     Ok(Own {
         log_buckets: list("QTRAIL_LOG_BUCKETS"),
         keys: list("QTRAIL_TRAIL_KEYS"),
         account: required("QTRAIL_ACCOUNT")?,
         stack: required("QTRAIL_STACK")?,
         deploy_roles: list("QTRAIL_DEPLOY_ROLE"),
+        region: config.region().map(ToString::to_string).unwrap_or_default(),
+        data_bucket: data_bucket.to_owned(),
         ..Own::default()
     })
 }

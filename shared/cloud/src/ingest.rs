@@ -4,7 +4,7 @@
 //! merges into what is there.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -12,15 +12,18 @@ use serde_json::{Value, json};
 use trail::alert::Entry;
 use trail::control::Touch;
 use trail::detection::{Category, Engine};
+use trail::detections::pipeline::PIPELINE_CANARY;
 use trail::envelope::{self, LoneRecord, ObjectRef};
 use trail::ledger::{Ledger, TallyKey, crossings};
 use trail::record::{Identity, Kind, Outcome, Record, Unreadable};
+use trail::silence::Heard;
 use trail::time::Time;
 
 use crate::alerts::Told;
 use crate::deployment::{Deployment, now};
 use crate::error::Error;
 use crate::settings::Engines;
+use crate::state::{Canary, FileRecord};
 
 mod file;
 use file::Budget;
@@ -32,13 +35,20 @@ const FILES_AT_ONCE: usize = 16;
 /// Writes under way at the same time.
 const WRITES_AT_ONCE: usize = 16;
 
+/// A region that was heard is noted again after so many seconds at the earliest.
+const HEARD_SECONDS: i64 = 600;
+
+/// How late a canary may come through and still prove that findings are timely, in seconds.
+const CANARY_SECONDS: i64 = 3600;
+
 /// The handler behind the `ingest` function and `qtrail ingest`.
 #[derive(Debug)]
 pub struct Ingest {
     deployment: Deployment,
     engines: Engines,
     budget: Budget,
-    heard: Mutex<HashMap<String, Time>>,
+    /// What this process knows of who was heard, by account and region.
+    heard: Mutex<HashMap<(String, String), Heard>>,
 }
 
 /// What a batch came to, for logs, metrics and the command's summary.
@@ -78,6 +88,8 @@ struct Gathered {
     /// Which messages have to do with a finding or a tally: they fail with it.
     sources: BTreeMap<Origin, BTreeSet<usize>>,
     files: Vec<(usize, FileOutcome)>,
+    /// When the canaries were sent that were found, by message.
+    canaries: Vec<(usize, Time)>,
     /// Bodies by identity: copies are identical, or somebody changed one.
     bodies: HashMap<Identity, [u8; 32]>,
     failed: BTreeMap<usize, String>,
@@ -145,13 +157,15 @@ impl Ingest {
         admitted.map(|(objects, records)| Delivered { id: id.clone(), objects, records }).map_err(|error| (id, error))
     }
 
-    /// Only our buckets; records by themselves only from the queue that EventBridge alone may write to.
+    /// Only our buckets, and of our own data the canaries alone; records by themselves only from the queue that
+    /// EventBridge alone may write to.
     fn admit(&self, delivery: envelope::Delivery, fast: bool) -> Result<(Vec<ObjectRef>, Vec<LoneRecord>), Error> {
         for ignored in &delivery.ignored {
             tracing::info!(ignored, "nothing to do");
         }
-        let ours = &self.deployment.own.log_buckets;
-        if let Some(foreign) = delivery.objects.iter().find(|object| !ours.contains(&object.bucket)) {
+        let own = &self.deployment.own;
+        let ours = |object: &ObjectRef| own.log_buckets.contains(&object.bucket) || own.is_canary(object);
+        if let Some(foreign) = delivery.objects.iter().find(|object| !ours(object)) {
             return Err(Error::ForeignBucket(foreign.bucket.clone()));
         }
         if !fast && !delivery.records.is_empty() {
@@ -170,6 +184,7 @@ impl Ingest {
         let mut gathered = self.gather(&engine, messages, request_id).await;
         let entries = self.commit(&engine, &mut gathered, now).await;
         self.note_files(&mut gathered, now).await;
+        self.note_canaries(&mut gathered).await;
         gathered.totals.alerts = self.tell(&engine, entries, now).await;
         self.report(&gathered);
         Ok((gathered.totals, gathered.failed))
@@ -207,7 +222,7 @@ impl Ingest {
 
     async fn read(&self, engine: &Arc<Engine>, object: ObjectRef, request_id: &str) -> Result<FileOutcome, Error> {
         let started = Instant::now();
-        let outcome = file::read(engine, &self.deployment.stores, object, &self.budget).await?;
+        let outcome = file::read(engine, &self.deployment, object, &self.budget).await?;
         self.quarantine(&outcome).await?;
         tracing::info!(
             request_id,
@@ -330,23 +345,47 @@ impl Ingest {
             self.deployment.state.note_trail_change(change).await?;
         }
         let is_new = self.deployment.state.note_file(&record, now).await?;
-        let recorded = || record.last_time.as_deref().and_then(Time::parse);
-        // A damaged file is no sign of life: it may be from anybody.
-        let delivered = record.delivered.or_else(recorded).filter(|_| record.problem.is_none());
-        if let Some(delivered) = delivered.filter(|delivered| self.is_later(&record.account, *delivered)) {
-            self.deployment.state.note_heard(&record.account, delivered).await?;
-        }
+        self.hear(&record, now).await?;
         Ok(is_new)
     }
 
-    /// Whether this process has not noted a delivery as late for the account in these ten minutes.
-    fn is_later(&self, account: &str, delivered: Time) -> bool {
-        let mut heard = self.heard.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let later = heard.get(account).is_none_or(|known| delivered.0 - known.0 >= 600);
-        if later {
-            heard.insert(account.to_owned(), delivered);
+    /// Notes that the file's account and region were heard, unless this process has noted so just before.
+    async fn hear(&self, record: &FileRecord, now: Time) -> Result<(), Error> {
+        let recorded = || record.last_time.as_deref().and_then(Time::parse);
+        // A damaged file is no sign of life: it may be from anybody.
+        let delivered = record.delivered.or_else(recorded).filter(|_| record.problem.is_none());
+        // A name that is dated ahead must not keep its region from ever falling silent.
+        let Some(delivered) = delivered.map(|delivered| delivered.min(now)) else { return Ok(()) };
+        let place = (record.account.clone(), record.region.clone());
+        let known = self.known().get(&place).cloned();
+        if known.as_ref().is_some_and(|known| delivered.0 - known.last_heard.0 < HEARD_SECONDS) {
+            return Ok(());
         }
-        later
+        let first = Heard::first(&record.account, &record.region, delivered);
+        let heard = self.deployment.state.hear(known, &first).await?;
+        self.known().insert(place, heard);
+        Ok(())
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<(String, String), Heard>> {
+        self.heard.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The canaries whose finding stands have passed. What cannot be noted is delivered again.
+    async fn note_canaries(&self, gathered: &mut Gathered) {
+        let (found, mut in_time) = (now(), 0);
+        for (index, sent) in std::mem::take(&mut gathered.canaries) {
+            if gathered.failed.contains_key(&index) {
+                continue;
+            }
+            match self.deployment.state.note_canary(&Canary { sent, found }).await {
+                Ok(()) => in_time += u64::from(found.0 - sent.0 <= CANARY_SECONDS),
+                Err(error) => gathered.fail(index, "", &error),
+            }
+        }
+        if in_time > 0 {
+            self.deployment.metrics.emit(&[("CanaryFindings", in_time)]);
+        }
     }
 
     /// Tells people. Whatever fails here stays owed in the table, and `notify` sees to it.
@@ -397,7 +436,7 @@ impl Gathered {
     fn fast_path(&mut self, engine: &Engine, index: usize, message: &Delivered) {
         for lone in &message.records {
             let mut found = Vec::new();
-            let origin = trail::log_file::Origin { account: lone.account.as_deref(), delivered: None };
+            let origin = trail::log_file::Origin { account: lone.account.as_deref(), ..Default::default() };
             let evaluated =
                 Record::parse(&lone.text).and_then(|record| evaluate_alone((engine, &origin), &record, &mut found));
             match evaluated {
@@ -415,6 +454,9 @@ impl Gathered {
             }
         }
         for found in std::mem::take(&mut outcome.report.matches) {
+            if found.detection.id == PIPELINE_CANARY.id {
+                self.canaries.push((index, found.lead.time.0));
+            }
             self.add(index, &found);
         }
         self.files.push((index, outcome));
@@ -468,6 +510,9 @@ impl Totals {
         debug_assert!(outcome.report.is_conserved(), "{outcome:?}");
         let count = |n: usize| n as u64;
         let report = &outcome.report;
+        if outcome.canary {
+            return;
+        }
         if report.digest || outcome.is_nothing() {
             self.digests += u64::from(report.digest);
             return;

@@ -1,16 +1,18 @@
-//! What is still owed, the daily summary, and the pulse.
+//! What is still owed, the daily summary, the pulse.
 //!
-//! Invoked with `{"do":"due"}` every minute, `{"do":"summary"}` once a day, and CloudFormation's own event after a
-//! deployment.
+//! Invoked with `{"do":"due"}` every minute, `{"do":"canary"}` and `{"do":"silence"}` every hour, `{"do":"summary"}`
+//! once a day, and CloudFormation's own event after a deployment.
 
 use std::fmt::Write;
 
 use futures::{StreamExt, stream};
 use serde_json::{Value, json};
 use trail::alert::{Entry, Message, Status, finding_line, is_immediate, summary_line};
+use trail::canary::Canary;
 use trail::detection::{Category, Severity};
 use trail::finding::Finding;
 use trail::settings::{Alerts as Mode, Settings};
+use trail::silence::silences;
 use trail::time::Time;
 
 use crate::alerts::Alerts;
@@ -52,19 +54,51 @@ impl Notify {
         match invocation["do"].as_str() {
             Some("due") => self.due(settings, now).await,
             Some("summary") => self.summary(settings, now).await,
-            None if invocation["source"] == "aws.cloudformation" => self.deployed(&invocation, now).await,
+            Some("canary") => self.canary(now).await,
+            Some("silence") => self.silence(settings, now).await,
+            None if invocation["source"] == "aws.cloudformation" => self.deployed(&invocation, (settings, now)).await,
             _ => Err(Error::Configuration(
-                "the invocation is none of: {\"do\":\"due\"}, {\"do\":\"summary\"}, a CloudFormation event".to_owned(),
+                "the invocation is neither CloudFormation's nor {\"do\": …} with one of due, summary, canary, silence"
+                    .to_owned(),
             )),
         }
     }
 
-    /// Each deployment owes one test alert, which goes out once somebody can hear it.
-    async fn deployed(&self, event: &Value, now: Time) -> Result<Value, Error> {
+    /// Each deployment owes one test alert, which goes out once somebody can hear it. What is done hourly is done now:
+    /// the alarms on its absence need not wait for the hour.
+    async fn deployed(&self, event: &Value, (settings, now): (&Settings, Time)) -> Result<Value, Error> {
         let at = event["time"].as_str().map_or_else(|| now.to_string(), str::to_owned);
         self.deployment.state.keep_parts(&self.deployment.parts).await?;
         self.deployment.state.owe(&Notice::Test(at)).await?;
+        self.canary(now).await?;
+        self.silence(settings, now).await?;
         Ok(json!({"owed": "test alert"}))
+    }
+
+    /// Sends a canary the way of a log file.
+    async fn canary(&self, now: Time) -> Result<Value, Error> {
+        let canary = Canary { own: &self.deployment.own, sent: now };
+        let key = canary.key();
+        let bytes = canary.log_file().map_err(|error| Error::Configuration(format!("{key}: {error}")))?;
+        self.deployment.data.put(&self.deployment.data.join(&[&key]), bytes).await?;
+        Ok(json!({"sent": key}))
+    }
+
+    /// Raises a finding for each silence, and says how many regions are silent. Their alerts are owed, and go out as
+    /// all that is owed does: singly, or as one message where a whole organization is silent.
+    async fn silence(&self, settings: &Settings, now: Time) -> Result<Value, Error> {
+        let state = &self.deployment.state;
+        let silences = silences(&state.heard().await?, now);
+        let commits = stream::iter(silences).map(|silence| async move {
+            let committed = state.commit(&Finding::of(&silence.found), settings, now).await?;
+            // What somebody has closed is given up, and must not keep the alarm on for ever.
+            Ok::<_, Error>(if committed.entry.status == Status::Closed { 0 } else { silence.regions })
+        });
+        // All of them are tried. One that fails leaves the metric out, and the alarm on its absence speaks.
+        let silent: Vec<_> = commits.buffer_unordered(16).collect().await;
+        let silent: u64 = silent.into_iter().sum::<Result<_, _>>()?;
+        self.deployment.metrics.emit(&[("SilentRegions", silent)]);
+        Ok(json!({"silent": silent}))
     }
 
     /// Publishes what a publisher did not get to, and says how much is owed and who hears.

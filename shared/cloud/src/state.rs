@@ -1,7 +1,8 @@
 //! The state: one DynamoDB table, one code path everywhere.
 //!
 //! Keys: `F#<finding>/META` and `/H#<time>` (history); `TH#<thread>`; `T#<detection>#<account>#<key>/B#<bucket>`;
-//! `L#<bucket>/<key>` (log files); `C#<date>#<account>` (counts); `ACCOUNTS/<account>`; `N#…` (notices that are owed).
+//! `L#<bucket>/<key>` (log files); `C#<date>#<account>` (counts); `ACCOUNTS/<account>#<region>`; `CANARY/META`;
+//! `N#…` (notices that are owed).
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -31,7 +32,7 @@ mod tallies;
 
 pub use audit::{AuditRun, HeldVerdict, VerdictChange};
 pub use digests::{ChainState, DigestRecord};
-pub use files::{AccountHeard, DayCounts, FileRecord, Parts};
+pub use files::{AccountHeard, Canary, DayCounts, FileRecord, Parts};
 pub use findings::{HistoryLine, Query};
 pub use outbox::{Due, Notice};
 

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::detection::{Category, Severity};
+use crate::detections::pipeline::PIPELINE_CANARY;
 use crate::finding::Finding;
 use crate::record::Outcome;
 use crate::settings::{Alerts, Settings};
@@ -63,8 +64,11 @@ impl Level {
     }
 }
 
-/// Whether a finding is told at once: severe enough, or something that is open to the world.
+/// Whether a finding is told at once: severe enough, or something that is open to the world. Canaries never are.
 pub fn is_immediate(finding: &Finding, settings: &Settings) -> bool {
+    if finding.detection_id == PIPELINE_CANARY.id {
+        return false;
+    }
     let exposure = finding.category == Category::NetworkExposure && finding.severity > Severity::Informational;
     finding.severity >= settings.minimum_alert_severity || exposure
 }

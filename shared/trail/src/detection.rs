@@ -190,6 +190,8 @@ pub struct Case<'r> {
     pub settings: &'r Settings,
     /// The account that the record belongs to; `-` where nothing says.
     pub account: &'r str,
+    /// Whether it lies in a canary's file: see [`Origin::canary`].
+    pub canary: bool,
 }
 
 impl Case<'_> {
@@ -523,7 +525,8 @@ impl Engine {
         let identity = record.identity(origin.account);
         let actor = record.actor();
         let outcome = record.outcome();
-        let case = Case { record, actor: &actor, outcome, settings: &self.settings, account: &identity.account };
+        let (settings, account) = (&self.settings, identity.account.as_str());
+        let case = Case { record, actor: &actor, outcome, settings, account, canary: origin.canary };
         let mut broken = None;
         for detection in detections {
             // A mistake in one check must cost neither the others nor the file's other records.

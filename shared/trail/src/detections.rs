@@ -17,6 +17,7 @@ mod log_storage;
 mod network;
 mod organizations;
 mod own_parts;
+pub mod pipeline;
 mod public_access;
 mod root;
 mod s3_public;
@@ -32,6 +33,7 @@ pub fn all() -> Vec<&'static Detection> {
     [
         log_files::ALL,
         digests::ALL,
+        pipeline::ALL,
         root::ALL,
         trail::ALL,
         log_storage::ALL,

@@ -4,6 +4,7 @@
 
 pub mod actor;
 pub mod alert;
+pub mod canary;
 pub mod control;
 pub mod controls;
 pub mod detection;
@@ -20,6 +21,7 @@ pub mod record;
 pub mod selectors;
 pub mod settings;
 pub mod shape;
+pub mod silence;
 pub mod snapshot;
 pub mod time;
 pub mod window;

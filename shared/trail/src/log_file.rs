@@ -38,13 +38,15 @@ pub struct Origin<'a> {
     pub account: Option<&'a str>,
     /// When AWS delivered the log file, as its name says.
     pub delivered: Option<Time>,
+    /// Whether the file lies where this stack alone puts its canaries.
+    pub canary: bool,
 }
 
 impl<'a> Origin<'a> {
     /// What an object's key says.
     pub fn of_key(key: &'a str) -> Self {
         let key = ObjectKey::parse(key);
-        Self { account: key.account, delivered: key.time }
+        Self { account: key.account, delivered: key.time, canary: false }
     }
 }
 
@@ -274,13 +276,34 @@ pub fn evaluate(
     limits: Limits,
     each: &mut dyn FnMut(&Record<'_>),
 ) -> Report {
+    read(engine, inflated, (key, false), limits, each)
+}
+
+/// The same for a file that lies where this stack alone puts its canaries: see [`crate::settings::Own::is_canary`].
+pub fn evaluate_canary(
+    engine: &Engine,
+    inflated: &Inflated,
+    key: &str,
+    limits: Limits,
+    each: &mut dyn FnMut(&Record<'_>),
+) -> Report {
+    read(engine, inflated, (key, true), limits, each)
+}
+
+fn read(
+    engine: &Engine,
+    inflated: &Inflated,
+    (key, canary): (&str, bool),
+    limits: Limits,
+    each: &mut dyn FnMut(&Record<'_>),
+) -> Report {
     let mut report = Report { problem: inflated.problem.clone(), ..Report::default() };
     let object = ObjectKey::parse(key);
     if object.kind == ObjectKind::Digest {
         report.digest = true;
         return report;
     }
-    let origin = Origin { account: object.account, delivered: object.time };
+    let origin = Origin { account: object.account, delivered: object.time, canary };
     let mut reader = Reader { engine, origin, limits, report: &mut report, each };
     let end = split::records(&inflated.bytes, &mut |found| reader.take(found));
     match end {

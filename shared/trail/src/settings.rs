@@ -165,6 +165,10 @@ pub struct Own {
     pub stack: String,
     /// The roles that deploy this stack, as ARNs.
     pub deploy_roles: Vec<String>,
+    /// The region that this stack lives in.
+    pub region: String,
+    /// This stack's data bucket.
+    pub data_bucket: String,
 }
 
 /// When repeated failures become a finding. The defaults are for people, not for load tests.

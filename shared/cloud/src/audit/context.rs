@@ -3,7 +3,7 @@
 use std::io::Read as _;
 
 use flate2::read::GzDecoder;
-use trail::control::{Context, Earlier, Member, OwnState};
+use trail::control::{Context, Earlier, Member, OwnState, Silence};
 use trail::settings::Settings;
 use trail::snapshot::Snapshot;
 use trail::time::Time;
@@ -106,12 +106,19 @@ impl Audit {
 pub async fn own_state(state: &State, account: &str) -> Result<OwnState, Error> {
     let now = now();
     let chains = state.chains_of(account).await?;
-    let heard = state.accounts_heard().await?.into_iter().find(|heard| heard.account == account);
+    let heard = state.heard_of(account).await?;
+    let silence = heard.iter().filter(|region| region.is_silent(now)).map(|region| Silence {
+        region: region.region.clone(),
+        since: region.last_heard,
+        usual_hours: region.longest() / 3600,
+    });
     Ok(OwnState {
         digests_verified: chains.iter().map(|chain| chain.head.end).min(),
         digest_problems: (!chains.is_empty()).then(|| problems(&chains, now)),
         detections: Some(trail::detections::all().iter().map(|detection| detection.id.to_owned()).collect()),
-        last_ingest: heard.map(|heard| heard.last_heard),
+        canary: state.canary().await?.map(|canary| canary.found),
+        silence: (!heard.is_empty()).then(|| silence.collect()),
+        last_ingest: heard.iter().map(|region| region.last_heard).max(),
         foreign_objects: (!chains.is_empty()).then(|| chains.iter().map(|chain| chain.foreign).sum()),
         ..OwnState::default()
     })

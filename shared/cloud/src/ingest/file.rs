@@ -7,14 +7,14 @@ use trail::detection::Engine;
 use trail::digest::{DigestName, TrailChange};
 use trail::envelope::ObjectRef;
 use trail::finding::{Finding, Match};
-use trail::log_file::{Inflated, Inflater, Limits, Problem, Report, Subject, evaluate};
+use trail::log_file::{Inflated, Inflater, Limits, Problem, Report, Subject, evaluate, evaluate_canary};
 use trail::object_key::{ObjectKey, ObjectKind};
 use trail::record::{Identity, Record, digest, hex};
 use trail::time::Time;
 
+use crate::deployment::Deployment;
 use crate::error::Error;
 use crate::state::FileRecord;
-use crate::stores::Stores;
 
 /// What became of a log file.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub struct FileOutcome {
     pub(super) bodies: HashMap<Identity, [u8; 32]>,
     /// Calls that interrupt chains of digests or begin them.
     pub(super) changes: Vec<TrailChange>,
+    /// Whether it lies among this stack's canaries: it is read like any other, and counted nowhere.
+    pub(super) canary: bool,
 }
 
 /// How many bytes may be in flight over all files.
@@ -53,7 +55,7 @@ impl Default for Budget {
 /// Reads a log file within the budget for all files in flight.
 pub(super) async fn read(
     engine: &Engine,
-    stores: &Stores,
+    deployment: &Deployment,
     object: ObjectRef,
     budget: &Budget,
 ) -> Result<FileOutcome, Error> {
@@ -62,11 +64,17 @@ pub(super) async fn read(
         return Ok(FileOutcome::nothing(object));
     }
     let limits = budget.limits;
-    let found = stores.get(&object).await?;
+    let canary = deployment.own.is_canary(&object);
+    let found = deployment.stores.get(&object).await?;
     let size = usize::try_from(found.size).unwrap_or(usize::MAX);
     if size > limits.file_bytes {
         let problem = Some(Problem::TooLarge(limits.file_bytes));
-        return Ok(FileOutcome::of(engine, (object, size), &Inflated { problem, ..Inflated::default() }, limits));
+        return Ok(FileOutcome::of(
+            engine,
+            (object, size, canary),
+            &Inflated { problem, ..Inflated::default() },
+            limits,
+        ));
     }
     // Always in this order: whoever waits for room to inflate is waited for by nobody who has it.
     let _delivered = take(&budget.delivered, size).await;
@@ -80,7 +88,7 @@ pub(super) async fn read(
         taken = take(&budget.inflated, limits.file_bytes).await;
         inflated = Inflater::new(limits).inflate(&bytes);
     }
-    let outcome = FileOutcome::of(engine, (object, bytes.len()), &inflated, limits);
+    let outcome = FileOutcome::of(engine, (object, bytes.len(), canary), &inflated, limits);
     drop(taken);
     Ok(outcome)
 }
@@ -112,7 +120,12 @@ fn claimed_size(bytes: &[u8]) -> usize {
 }
 
 impl FileOutcome {
-    fn of(engine: &Engine, (object, size): (ObjectRef, usize), inflated: &Inflated, limits: Limits) -> Self {
+    fn of(
+        engine: &Engine,
+        (object, size, canary): (ObjectRef, usize, bool),
+        inflated: &Inflated,
+        limits: Limits,
+    ) -> Self {
         let account = ObjectKey::parse(&object.key).account.map(str::to_owned);
         let mut seen: HashMap<Identity, [u8; 32]> = HashMap::new();
         let (mut conflict, mut changes) = (false, Vec::new());
@@ -124,10 +137,12 @@ impl FileOutcome {
             }
             changes.extend(TrailChange::of(record));
         };
+        let evaluate = if canary { evaluate_canary } else { evaluate };
         let mut report = evaluate(engine, inflated, &object.key, limits, &mut each);
         let problems = Subject { id: &object.id(), key: &object.key }.problems(&report, inflated.trailing);
         report.matches.extend(problems);
-        let outcome = Self { report, size, sha256: hex(&digest(&inflated.bytes)), bodies: seen, changes, object };
+        let (sha256, bodies) = (hex(&digest(&inflated.bytes)), seen);
+        let outcome = Self { report, size, sha256, bodies, changes, object, canary };
         if conflict { outcome.with_conflict() } else { outcome }
     }
 
@@ -139,7 +154,7 @@ impl FileOutcome {
 
     fn nothing(object: ObjectRef) -> Self {
         let (sha256, bodies, changes) = Default::default();
-        Self { object, report: Report::default(), size: 0, sha256, bodies, changes }
+        Self { object, report: Report::default(), size: 0, sha256, bodies, changes, canary: false }
     }
 
     /// Whether this is no object of CloudTrail's.
@@ -173,9 +188,9 @@ impl FileOutcome {
         Some(Error::LogFile { object: self.object.id(), problem })
     }
 
-    /// What is kept of the file; nothing of what is no log file.
+    /// What is kept of the file; nothing of what is no log file that AWS delivered.
     pub(super) fn file_record(&self) -> Option<FileRecord> {
-        if self.report.digest || self.is_nothing() {
+        if self.report.digest || self.is_nothing() || self.canary {
             return None;
         }
         let key = ObjectKey::parse(&self.object.key);
@@ -187,6 +202,7 @@ impl FileOutcome {
             sha256: self.sha256.clone(),
             size: count(self.size),
             account: key.account.unwrap_or("-").to_owned(),
+            region: key.region.unwrap_or_default().to_owned(),
             date: self.time().date(),
             delivered: key.time,
             records: count(self.report.records),

@@ -1,4 +1,6 @@
-//! Log files seen, counts for each account and day, accounts heard.
+//! Log files seen, counts for each account and day, accounts and regions heard, the last canary.
+
+use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
@@ -7,6 +9,7 @@ use aws_sdk_dynamodb::types::{
     ScalarAttributeType, TransactWriteItem, Update,
 };
 use serde::{Deserialize, Serialize};
+use trail::silence::Heard;
 use trail::time::Time;
 
 use super::{Item, State, encode, keys, number, string};
@@ -28,6 +31,9 @@ pub struct FileRecord {
     pub size: u64,
     /// The account in its name; `-` where there is none.
     pub account: String,
+    /// The region in its name; empty where there is none.
+    #[serde(default)]
+    pub region: String,
     /// The day of delivery, by its name.
     pub date: String,
     /// When it was delivered, by its name.
@@ -66,12 +72,21 @@ pub struct DayCounts {
 }
 
 /// An account that log files came from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountHeard {
     /// The account; `-` for log files that do not say.
     pub account: String,
     /// The delivery time of its newest log file, or of the newest record where the name does not say.
     pub last_heard: Time,
+}
+
+/// The last canary that came through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Canary {
+    /// When it was sent.
+    pub sent: Time,
+    /// When its finding stood in the table.
+    pub found: Time,
 }
 
 /// Where a deployment's parts are.
@@ -133,28 +148,73 @@ impl State {
         item.as_ref().map_or_else(|| Ok(DayCounts::default()), super::decode)
     }
 
-    /// Notes that an account was heard; an older delivery changes nothing.
-    pub async fn note_heard(&self, account: &str, delivered: Time) -> Result<(), Error> {
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(keys("ACCOUNTS", account)))
-            .update_expression("SET account = :account, last_heard = :time")
-            .condition_expression("attribute_not_exists(pk) OR last_heard < :time")
-            .expression_attribute_values(":account", string(account))
-            .expression_attribute_values(":time", string(&delivered.to_string()));
-        match update.send().await {
-            Ok(_) => Ok(()),
-            Err(SdkError::ServiceError(failure)) if failure.err().is_conditional_check_failed_exception() => Ok(()),
-            Err(other) => Err(Error::state("UpdateItem", other)),
+    /// Notes that a region of an account was heard, which an older delivery does not change. `known` is what the caller
+    /// read or wrote last: unless somebody else wrote since, this is one write. Yields what is known now.
+    pub async fn hear(&self, mut known: Option<Heard>, first: &Heard) -> Result<Heard, Error> {
+        for _ in 0..super::RACES {
+            let next = match &known {
+                None => first.clone(),
+                Some(heard) => match heard.again(first.last_heard) {
+                    None => return Ok(heard.clone()),
+                    Some(next) => next,
+                },
+            };
+            let mut item = encode(&next)?;
+            item.extend(keys("ACCOUNTS", &format!("{}#{}", next.account, next.region)));
+            match self.put_if(item, known.as_ref().map(|heard| heard.v)).await? {
+                None => return Ok(next),
+                // Somebody has deleted what was known.
+                Some(winner) if winner.is_empty() => known = None,
+                Some(winner) => known = Some(super::decode(&winner)?),
+            }
         }
+        Err(Error::Contended(format!("account {}", first.account)))
+    }
+
+    /// All regions of accounts that log files came from.
+    pub async fn heard(&self) -> Result<Vec<Heard>, Error> {
+        let items = self.query_range("ACCOUNTS", ("*", "~")).await?;
+        items.iter().map(super::decode).collect()
+    }
+
+    /// The regions of an account that log files came from.
+    pub async fn heard_of(&self, account: &str) -> Result<Vec<Heard>, Error> {
+        let items = self.query_range("ACCOUNTS", (&format!("{account}#"), &format!("{account}#~"))).await?;
+        items.iter().map(super::decode).collect()
     }
 
     /// All accounts that log files came from.
     pub async fn accounts_heard(&self) -> Result<Vec<AccountHeard>, Error> {
-        let items = self.query_range("ACCOUNTS", ("*", "~")).await?;
-        items.iter().map(super::decode).collect()
+        let mut accounts: BTreeMap<String, Time> = BTreeMap::new();
+        for Heard { account, last_heard, .. } in self.heard().await? {
+            let last = accounts.entry(account).or_default();
+            *last = last_heard.max(*last);
+        }
+        Ok(accounts.into_iter().map(|(account, last_heard)| AccountHeard { account, last_heard }).collect())
+    }
+
+    /// Notes that a canary came through; one that was sent earlier changes nothing.
+    pub async fn note_canary(&self, canary: &Canary) -> Result<(), Error> {
+        let mut item = encode(canary)?;
+        item.extend(keys("CANARY", "META"));
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk) OR sent < :sent")
+            .expression_attribute_values(":sent", string(&canary.sent.to_string()));
+        match put.send().await {
+            Ok(_) => Ok(()),
+            Err(SdkError::ServiceError(failure)) if failure.err().is_conditional_check_failed_exception() => Ok(()),
+            Err(other) => Err(Error::state("PutItem", other)),
+        }
+    }
+
+    /// The last canary that came through.
+    pub async fn canary(&self) -> Result<Option<Canary>, Error> {
+        let item = self.get(keys("CANARY", "META")).await?;
+        item.as_ref().map(super::decode).transpose()
     }
 
     /// Where the deployment's parts are, as its function last said.

@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::Verdict;
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
@@ -97,7 +99,7 @@ pub struct Price {
 }
 
 /// Who last changed something, and how.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Touch {
     /// When.
     pub time: Time,

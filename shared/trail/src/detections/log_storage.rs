@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::own_parts::{begins_with, is_deployment, is_own_role, is_part};
 use super::trail::{acts_alone, named, through_service};
+use crate::canary;
 use crate::detection::{Case, Catch, Category, Deed, Detection, Severity, Want};
 use crate::policy::{Policy, Statement};
 use crate::record::Record;
@@ -449,9 +450,9 @@ fn objects_attacked(case: &Case<'_>) -> Option<Catch> {
 }
 
 /// This system's functions write its own bucket. Should the log files lie in one of that name, they keep off those;
-/// what is quarantined is named after where it came from.
+/// what is quarantined is named after where it came from, and canaries like log files.
 fn is_own_work(case: &Case<'_>, bucket: &str, key: &str) -> bool {
-    let own_key = key.starts_with("quarantine/") || !key.contains("AWSLogs/");
+    let own_key = key.starts_with("quarantine/") || key.starts_with(canary::PREFIX) || !key.contains("AWSLogs/");
     is_part(case, bucket) && is_own_role(case) && own_key
 }
 
@@ -897,6 +898,9 @@ mod tests {
         let quarantined = object("PutObject", data, "quarantine/org-logs/AWSLogs/1.json");
         assert_eq!(said(&LOG_OBJECTS_ATTACKED, &by(quarantined.clone(), role, None)), None);
         assert_eq!(said(&LOG_OBJECTS_ATTACKED, &quarantined).map(|said| said.0), Some(Severity::Critical));
+        let canary = object("PutObject", data, "canary/AWSLogs/111122223333/CloudTrail/eu-west-1/x.json.gz");
+        assert_eq!(said(&LOG_OBJECTS_ATTACKED, &by(canary.clone(), role, None)), None);
+        assert_eq!(said(&LOG_OBJECTS_ATTACKED, &canary).map(|said| said.0), Some(Severity::Critical), "a forged one");
         let deleted = by(object("DeleteObject", "org-logs", LOG_FILE), role, None);
         assert_eq!(said(&LOG_OBJECTS_ATTACKED, &deleted).map(|said| said.0), Some(Severity::Critical));
         let settings = object("PutObject", data, "settings/config.toml");
