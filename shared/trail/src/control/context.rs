@@ -24,7 +24,7 @@ pub struct Context {
     pub accounts: Option<Vec<Member>>,
     /// What the role is called that asks.
     pub audit_role: String,
-    /// The StackSet that grants its permissions.
+    /// The `StackSet` that grants its permissions.
     pub stack_set: String,
     /// Which buckets' objects are worth recording.
     pub buckets: Matters,

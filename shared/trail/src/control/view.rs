@@ -103,8 +103,7 @@ pub(crate) fn asked(answer: &Answer) -> Asked<'_> {
     match &answer.result {
         Reply::Body(body) if body.is_object() => Asked::Body(body),
         Reply::Refusal(refusal) if refusal.cause == Cause::Absent => Asked::Absent(refusal),
-        Reply::Body(_) => Asked::Blind(blind(&answer.call, &answer.region, Some(answer))),
-        Reply::Refusal(_) => Asked::Blind(blind(&answer.call, &answer.region, Some(answer))),
+        Reply::Body(_) | Reply::Refusal(_) => Asked::Blind(blind(&answer.call, &answer.region, Some(answer))),
     }
 }
 

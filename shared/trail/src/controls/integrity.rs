@@ -34,7 +34,6 @@ static VALIDATION: Control = Control {
     judge: |look| look.of_each_trail(validation),
     why: "Without digests nobody can prove that a log file is the one AWS wrote, or that none is missing.",
     runbook: &["Switch it on with the command given", "Was it on before? qtrail who TRAIL"],
-    ..Control::BASE
 };
 
 /// Digests verify.
@@ -73,7 +72,6 @@ static UNTOUCHED: Control = Control {
         "Compare the versions: download both and see which one the digest names",
         "Find who wrote it: data events or access logs of the bucket",
     ],
-    ..Control::BASE
 };
 
 /// A digest comes every hour; this is how late one may be, in seconds.

@@ -49,7 +49,6 @@ static MULTI_REGION: Control = Control {
         "Was it stopped on purpose? qtrail who TRAIL",
         "Start it, or create one over all regions",
     ],
-    ..Control::BASE
 };
 
 /// All management calls are recorded.
@@ -77,7 +76,6 @@ static MANAGEMENT: Control = Control {
         "See who narrowed the selectors: qtrail who TRAIL",
         "Restore them with the command given; it keeps the data selectors",
     ],
-    ..Control::BASE
 };
 
 /// Log files arrive.
@@ -94,7 +92,6 @@ static DELIVERY: Control = Control {
         "NoSuchBucket: the bucket is gone; create it anew or point the trail elsewhere",
         "KMS errors: look whether the key is enabled and its policy lets CloudTrail use it",
     ],
-    ..Control::BASE
 };
 
 /// Records come from wherever they used to come.
@@ -362,11 +359,14 @@ pub(super) fn gaps_said(gaps: &[Gap]) -> String {
 /// The sources of a gap that is limited by nothing else.
 fn excluded_sources(gap: &Gap) -> Option<Vec<&str>> {
     let [limit] = gap.limits.as_slice() else { return None };
-    let source = |class| match class {
-        &Class::Is(ref source) => Some(source.as_str()),
-        &Class::Like { .. } => None,
-    };
-    (limit.field == "eventSource").then(|| limit.within.iter().map(source).collect())?
+    (limit.field == "eventSource").then(|| limit.within.iter().map(source_of).collect())?
+}
+
+fn source_of(class: &Class) -> Option<&str> {
+    match class {
+        Class::Is(source) => Some(source),
+        Class::Like { .. } => None,
+    }
 }
 
 /// The command that makes a trail record all management calls, and what it keeps.
@@ -503,9 +503,9 @@ mod tests {
     #[test]
     fn one_trail_over_all_regions() {
         let mut stopped = Account::with_trail();
-        stopped.set("cloudtrail:GetTrailStatus", "IsLogging", false.into());
+        stopped.set("cloudtrail:GetTrailStatus", "IsLogging", false);
         let mut undeliverable = Account::with_trail();
-        undeliverable.set("cloudtrail:GetTrailStatus", "LatestDeliveryError", "NoSuchBucket".into());
+        undeliverable.set("cloudtrail:GetTrailStatus", "LatestDeliveryError", "NoSuchBucket");
         let mut missing = Account::with_trail();
         missing.put("cloudtrail:DescribeTrails", "us-east-1", &[], json!({"trailList": []}));
         let mut single = Account::with_trail();
@@ -537,7 +537,7 @@ mod tests {
     #[test]
     fn a_stopped_trail_comes_with_the_command_that_starts_it() {
         let mut stopped = Account::with_trail();
-        stopped.set("cloudtrail:GetTrailStatus", "IsLogging", false.into());
+        stopped.set("cloudtrail:GetTrailStatus", "IsLogging", false);
         let verdict = stopped.only("trail-multi-region", &context());
         assert_eq!(verdict.severity, Severity::Critical);
         assert_eq!(verdict.remediation, format!("aws cloudtrail start-logging --name {TRAIL} --region eu-west-1"));
@@ -563,7 +563,7 @@ mod tests {
         let mut denied_selectors = Account::with_trail();
         denied_selectors.refuse_call("cloudtrail:GetEventSelectors", &denied());
         let mut stopped = Account::with_trail();
-        stopped.set("cloudtrail:GetTrailStatus", "IsLogging", false.into());
+        stopped.set("cloudtrail:GetTrailStatus", "IsLogging", false);
         for (account, status, words) in [
             (Account::with_trail(), Pass, "every service"),
             (defaults, Pass, "every service"),
@@ -604,7 +604,7 @@ mod tests {
         let mut old = Account::with_trail();
         old.set("cloudtrail:GetTrailStatus", "LatestDeliveryTime", json!(1_763_000_000.5));
         let mut topic = Account::with_trail();
-        topic.set("cloudtrail:GetTrailStatus", "LatestNotificationError", "TopicDeleted".into());
+        topic.set("cloudtrail:GetTrailStatus", "LatestNotificationError", "TopicDeleted");
         let mut refused = Account::with_trail();
         refused.refuse_call("cloudtrail:GetTrailStatus", &denied());
         for (account, status, words) in [
