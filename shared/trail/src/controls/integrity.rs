@@ -1,9 +1,9 @@
 //! Whether log files can be proven to be whole and unchanged.
 
 use super::bucket::{Bucket, of_each_bucket};
-use super::recording::{time, update};
+use super::recording::update;
 use crate::alert::clean;
-use crate::control::{Asked, Control, Look, References, Trail, Verdict, said_list};
+use crate::control::{Asked, Control, Look, References, Trail, Verdict, said_list, time_of};
 use crate::detection::Severity;
 use crate::shape::{field, list, text};
 use std::collections::BTreeMap;
@@ -95,7 +95,7 @@ fn validation<'v>(look: &Look<'v>, trail: &'v Trail<'v>) -> Verdict {
     };
     let error = text(field(status, "LatestDigestDeliveryError"));
     let now = look.context().now;
-    match time(field(status, "LatestDigestDeliveryTime")) {
+    match time_of(field(status, "LatestDigestDeliveryTime")) {
         _ if !error.is_empty() => {
             look.fail(trail.arn, format!("digests cannot be delivered ({})", clean(error))).severity(Severity::Critical)
         }

@@ -1,9 +1,9 @@
 //! Whether somebody is told: the monitoring items of the benchmark, and the way from log file to person.
 
 use super::bucket::{Bucket, of_each_bucket};
-use super::recording::{A_DAY, time, update};
+use super::recording::{A_DAY, update};
 use crate::alert::clean;
-use crate::control::{Control, Look, References, Trail, Verdict, region_of, said_list};
+use crate::control::{Control, Look, References, Trail, Verdict, region_of, said_list, time_of};
 use crate::detection::{Detection, Severity};
 use crate::policy::covers;
 use crate::shape::{field, list, number, text, texts};
@@ -236,7 +236,7 @@ fn cloudwatch<'v>(look: &Look<'v>, trail: &'v Trail<'v>) -> Verdict {
         return look.blinded(trail.arn);
     };
     let error = text(field(status, "LatestCloudWatchLogsDeliveryError"));
-    let delivered = time(field(status, "LatestCloudWatchLogsDeliveryTime"));
+    let delivered = time_of(field(status, "LatestCloudWatchLogsDeliveryTime"));
     if !error.is_empty() {
         return look.fail(trail.arn, format!("delivery to the log group fails ({})", clean(error)));
     }

@@ -5,12 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::alert::clean;
-use crate::control::{Control, Look, Recording, References, Trail, Verdict, json_argument, said_list, shell};
+use crate::control::{Control, Look, Recording, References, Trail, Verdict, json_argument, said_list, shell, time_of};
 use crate::detection::Severity;
 use crate::selectors::{Class, Gap, Recorded, Union};
 use crate::shape::{boolean, field, list, text};
 use crate::snapshot::GLOBAL;
-use crate::time::Time;
 
 pub(super) const ALL: &[&Control] = &[&MULTI_REGION, &MANAGEMENT, &DELIVERY, &HEARD];
 
@@ -433,7 +432,7 @@ fn delivery<'v>(look: &Look<'v>, trail: &'v Trail<'v>) -> Verdict {
             errors.entry(why).or_default().insert(region);
         }
         let Some(status) = look.body("cloudtrail:GetTrailStatus", region, &[("Name", trail.arn)]) else { continue };
-        let delivered = time(field(status, "LatestDeliveryTime"));
+        let delivered = time_of(field(status, "LatestDeliveryTime"));
         quiet += usize::from(delivered.is_none_or(|time| time.0 < look.context().now.0 - A_DAY));
         newest = newest.max(delivered);
         for member in ["LatestNotificationError", "LatestCloudWatchLogsDeliveryError"] {
@@ -465,13 +464,6 @@ fn delivery<'v>(look: &Look<'v>, trail: &'v Trail<'v>) -> Verdict {
     }
 }
 
-/// A time as text, or as the seconds that some answers have.
-pub(super) fn time(value: &Value) -> Option<Time> {
-    let parsed = Time::parse(text(value));
-    #[expect(clippy::cast_possible_truncation, reason = "seconds with a fraction, which is not needed")]
-    parsed.or_else(|| value.as_f64().map(|seconds| Time(seconds as i64)))
-}
-
 fn heard(look: &Look<'_>) -> Vec<Verdict> {
     let account = look.account();
     let Some(silence) = &look.context().state.silence else {
@@ -498,6 +490,7 @@ mod tests {
     use super::*;
     use crate::control::{Context, Silence, Status, Touch};
     use crate::controls::testing::{Account, TRAIL, assert_said, context, denied, now};
+    use crate::time::Time;
     use Status::{Fail, Partial, Pass, Unknown};
 
     #[test]
@@ -594,6 +587,22 @@ mod tests {
         account.basic(json!([{"ReadWriteType": "WriteOnly", "DataResources": [{"Type": "AWS::S3::Object", "Values": ["arn:aws:s3"]}]}]));
         let verdict = account.only("management-events-complete", &context);
         assert!(verdict.remediation.contains("--event-selectors") && verdict.remark == "keeps your data selector");
+    }
+
+    #[test]
+    fn a_verdict_reads_as_people_know_it() {
+        let mut account = Account::with_trail();
+        account.basic(json!([{"ExcludeManagementEventSources": ["kms.amazonaws.com"]}]));
+        account.put("cloudtrail:GetTrailStatus", "us-east-1", &[("Name", TRAIL)], json!({"IsLogging": true}));
+        let line =
+            crate::control::verdict_lines(&account.only("management-events-complete", &context()), &context().settings);
+        assert_eq!(
+            line,
+            "PARTIAL HIGH management-events-complete 111122223333 org-trail: KMS calls are not recorded (excluded \
+             kms.amazonaws.com); CIS 3.0 3.1, 7.0 4.1\n  fix: aws cloudtrail put-event-selectors --trail-name \
+             arn:aws:cloudtrail:eu-west-1:111122223333:trail/org-trail --region eu-west-1 --event-selectors \
+             '[{\"DataResources\":[],\"IncludeManagementEvents\":true,\"ReadWriteType\":\"All\"}]'"
+        );
     }
 
     #[test]
