@@ -214,7 +214,7 @@ impl Match {
 
     /// What a control says about a setting. The same said again is the same occurrence of the same finding.
     pub fn of_verdict(detection: &'static Detection, verdict: &VerdictFact<'_>, settings: &Settings) -> Self {
-        let id = format!("{}@{}", verdict.key, hash(&[verdict.occurrence]));
+        let id = format!("{}@{}", verdict.key, short_hash(verdict.occurrence));
         let object = ObjectFact {
             id: &id,
             account: verdict.account,
@@ -303,12 +303,14 @@ fn verdict_key(key: &str) -> String {
         return key.to_owned();
     }
     let short: String = key.chars().take(TEXT_CAP - 20).collect();
-    format!("{short}…{}", hash(&[key]))
+    format!("{short}…{}", short_hash(key))
 }
 
-fn hash(parts: &[&str]) -> String {
-    let digest = Sha256::digest(parts.join("\u{0}"));
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+/// The first 16 hexadecimal digits of a text's SHA-256.
+pub(crate) fn short_hash(text: &str) -> String {
+    let digest = Sha256::digest(text);
+    let start = digest.first_chunk().map_or(0, |start| u64::from_be_bytes(*start));
+    format!("{start:016x}")
 }
 
 impl Lead {

@@ -28,6 +28,8 @@ pub struct Settings {
     pub expected: Vec<Expected>,
     /// When repeated failures become a finding.
     pub thresholds: Thresholds,
+    /// How trail settings are judged.
+    pub audit: Audit,
 }
 
 impl Default for Settings {
@@ -40,7 +42,54 @@ impl Default for Settings {
             networks: BTreeMap::new(),
             expected: Vec::new(),
             thresholds: Thresholds::default(),
+            audit: Audit::default(),
         }
+    }
+}
+
+/// How trail settings are judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Audit {
+    /// The account that log files are to be delivered to; empty for this stack's own.
+    pub logging_account: String,
+    /// The buckets whose objects are worth recording; `*` stands for anything. Left out: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub buckets: Option<Vec<String>>,
+    /// The functions whose invocations are worth recording. Left out: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub functions: Option<Vec<String>>,
+    /// For how many days log files have to be kept.
+    pub retention_days: i64,
+    /// Who may change trails: ARNs of users and roles; `*` stands for anything.
+    pub trail_administrators: Vec<String>,
+    /// What 100,000 data events cost, in US cents.
+    pub data_event_cents: u64,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self {
+            logging_account: String::new(),
+            buckets: None,
+            functions: None,
+            retention_days: 365,
+            trail_administrators: Vec::new(),
+            data_event_cents: 10,
+        }
+    }
+}
+
+impl Audit {
+    fn check(&self) -> Result<(), SettingsError> {
+        let account = &self.logging_account;
+        if !account.is_empty() && (account.len() != 12 || !account.bytes().all(|b| b.is_ascii_digit())) {
+            return Err(wrong("audit.logging_account".to_owned(), "an account id has twelve digits"));
+        }
+        if !(1..=36_500).contains(&self.retention_days) {
+            return Err(wrong("audit.retention_days".to_owned(), "it is from 1 to 36500"));
+        }
+        Ok(())
     }
 }
 
@@ -283,6 +332,7 @@ impl Settings {
             self.check_expected(expected)
                 .map_err(|problem| wrong(format!("expected, entry {}", index + 1), problem))?;
         }
+        self.audit.check()?;
         self.thresholds.check()
     }
 

@@ -26,7 +26,7 @@ pub struct Context {
     pub accounts: Option<Vec<Member>>,
     /// What the role is called that asks.
     pub audit_role: String,
-    /// The StackSet that grants its permissions.
+    /// The `StackSet` that grants its permissions.
     pub stack_set: String,
     /// Which buckets' objects are worth recording.
     pub buckets: Matters,
@@ -64,6 +64,26 @@ impl Default for Context {
             touches: BTreeMap::new(),
             earlier: Earlier::Unknown,
             state: OwnState::default(),
+        }
+    }
+}
+
+impl Context {
+    /// What the settings say; all else is not known yet.
+    pub fn new(settings: &Settings, now: Time) -> Self {
+        let audit = &settings.audit;
+        let or_own = |account: &String| if account.is_empty() { settings.own.account.clone() } else { account.clone() };
+        let matters = |names: &Option<Vec<String>>| names.clone().map_or(Matters::All, Matters::These);
+        Self {
+            now,
+            logging_account: or_own(&audit.logging_account),
+            buckets: matters(&audit.buckets),
+            functions: matters(&audit.functions),
+            price: Price { cents: Some(audit.data_event_cents), monthly: BTreeMap::new() },
+            retention_days: audit.retention_days,
+            trail_administrators: audit.trail_administrators.clone(),
+            settings: settings.clone(),
+            ..Self::default()
         }
     }
 }
@@ -224,6 +244,18 @@ mod tests {
         price.monthly.insert("AWS::S3::Object".to_owned(), 12_500_000);
         let expected = "recording costs about 12.50 USD a month (12500000 calls at 0.10 USD per 100,000)";
         assert_eq!(price.said("AWS::S3::Object"), expected);
+    }
+
+    #[test]
+    fn the_settings_say_how_to_judge() {
+        let text = "[own]\naccount = \"999988887777\"\n[audit]\nbuckets = [\"orders*\"]\nretention_days = 400\n";
+        let settings = Settings::from_toml(text).expect("settings");
+        let context = Context::new(&settings, Time(7));
+        assert_eq!((context.logging_account.as_str(), context.retention_days), ("999988887777", 400));
+        assert!(context.buckets.hold("orders-2026") && !context.buckets.hold("images") && context.functions.hold("x"));
+        for wrong in ["[audit]\nlogging_account = \"1\"", "[audit]\nretention_days = 0", "[audit]\nbucket = []"] {
+            assert!(Settings::from_toml(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

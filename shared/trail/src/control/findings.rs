@@ -146,7 +146,7 @@ mod tests {
 
     fn stopped() -> Account {
         let mut account = Account::with_trail();
-        account.set("cloudtrail:GetTrailStatus", "IsLogging", false.into());
+        account.set("cloudtrail:GetTrailStatus", "IsLogging", false);
         account
     }
 

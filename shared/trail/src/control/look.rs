@@ -13,6 +13,7 @@ use crate::selectors::Selectors;
 use crate::settings::Settings;
 use crate::shape::{boolean, field, text};
 use crate::snapshot::{Cause, GLOBAL};
+use crate::time::Time;
 
 /// One control's look at a view.
 #[derive(Debug)]
@@ -224,8 +225,8 @@ impl<'v> Look<'v> {
                 Recording::Blind
             }
             Some(false) => {
-                let stopped = text(field(status, "StopLoggingTime"));
-                let since = if stopped.is_empty() { String::new() } else { format!(" since {}", clean(stopped)) };
+                let stopped = time_of(field(status, "StopLoggingTime"));
+                let since = stopped.map_or(String::new(), |time| format!(" since {time}"));
                 Recording::No(format!("{} is stopped{since}", clean(trail.name)))
             }
             Some(true) if !error.is_empty() => {
@@ -339,6 +340,13 @@ impl<'v> Look<'v> {
             Asked::Absent(_) | Asked::Blind(_) => known,
         }
     }
+}
+
+/// A time as text, or as the seconds that answers have on the wire.
+pub(crate) fn time_of(value: &Value) -> Option<Time> {
+    let parsed = Time::parse(text(value));
+    #[expect(clippy::cast_possible_truncation, reason = "seconds with a fraction, which is not needed")]
+    parsed.or_else(|| value.as_f64().map(|seconds| Time(seconds as i64)))
 }
 
 fn is_list(value: &Value) -> bool {

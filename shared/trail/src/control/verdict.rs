@@ -1,7 +1,6 @@
 //! What a control says of one resource.
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::Control;
 use crate::detection::Severity;
@@ -152,7 +151,7 @@ impl Verdict {
     /// A hash of what is said: while it stays the same, there is nothing new to store or tell.
     pub fn fingerprint(&self) -> String {
         let said = format!("{}\u{0}{:?}\u{0}{}", self.status.word(), self.severity, self.reason);
-        Sha256::digest(said).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        crate::finding::short_hash(&said)
     }
 
     /// Another severity than the control's own.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Blind, Context, Verdict, permission};
+use super::{Blind, Context, Control, Verdict, permission};
 use crate::shape::{boolean, field, list, text};
 use crate::snapshot::{Answer, Cause, Refusal, Reply, Snapshot, SnapshotError};
 
@@ -74,6 +74,16 @@ impl<'s> View<'s> {
         crate::controls::all().iter().flat_map(|control| control.judge(self)).collect()
     }
 
+    /// What those controls say whose questions were all asked: for a snapshot of a part, in which what was left out is
+    /// no refusal.
+    pub fn judge_asked(&self) -> Vec<Verdict> {
+        let asked: BTreeSet<&str> = self.snapshot.answers.iter().map(|answer| answer.call.as_str()).collect();
+        let told = |control: &&&'static Control| {
+            !control.calls.is_empty() && control.calls.iter().all(|call| asked.contains(call))
+        };
+        crate::controls::all().iter().filter(told).flat_map(|control| control.judge(self)).collect()
+    }
+
     /// All trails that the account sees, its own and its organization's.
     pub fn trails(&self) -> &[Trail<'s>] {
         &self.trails
@@ -103,8 +113,7 @@ pub(crate) fn asked(answer: &Answer) -> Asked<'_> {
     match &answer.result {
         Reply::Body(body) if body.is_object() => Asked::Body(body),
         Reply::Refusal(refusal) if refusal.cause == Cause::Absent => Asked::Absent(refusal),
-        Reply::Body(_) => Asked::Blind(blind(&answer.call, &answer.region, Some(answer))),
-        Reply::Refusal(_) => Asked::Blind(blind(&answer.call, &answer.region, Some(answer))),
+        Reply::Body(_) | Reply::Refusal(_) => Asked::Blind(blind(&answer.call, &answer.region, Some(answer))),
     }
 }
 
@@ -195,4 +204,22 @@ fn enabled(answer: &Answer) -> Option<BTreeSet<&str>> {
     };
     let names = list(regions).into_iter().filter(on).map(|region| text(field(region, "RegionName")));
     regions.is_array().then(|| names.filter(|name| !name.is_empty()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controls::testing::{Account, context};
+
+    #[test]
+    fn of_a_part_nothing_is_said_that_was_not_asked() {
+        let mut part = Account::with_trail();
+        let kept = ["account:ListRegions", "cloudtrail:DescribeTrails", "cloudtrail:GetTrailStatus"];
+        part.calls().iter().filter(|call| !kept.contains(&call.as_str())).for_each(|call| part.forget(call));
+        let (snapshot, context) = (part.snapshot(), context());
+        let verdicts = View::new(&snapshot, &context).expect("a view").judge_asked();
+        let ids: BTreeSet<&str> = verdicts.iter().map(|verdict| verdict.control_id.as_str()).collect();
+        assert!(ids.contains("trail-delivery-healthy") && ids.contains("log-file-validation"), "{ids:?}");
+        assert!(verdicts.iter().all(|verdict| !verdict.status.is_blind()), "{verdicts:?}");
+    }
 }

@@ -31,7 +31,6 @@ static DEDICATED: Control = Control {
         "Create the bucket in the logging account, with the policy that CloudTrail needs",
         "Point the trail to it",
     ],
-    ..Control::BASE
 };
 
 /// Nobody outside can read or write log files.
@@ -57,7 +56,6 @@ static NOT_PUBLIC: Control = Control {
     judge: |look| of_each_bucket(look, not_public),
     why: "Log files tell names, keys, addresses and habits of everybody in the organization.",
     runbook: &["Block public access with the command given", "Find who opened it and what was read meanwhile"],
-    ..Control::BASE
 };
 
 /// CloudTrail alone writes.
@@ -77,7 +75,6 @@ static POLICY: Control = Control {
         "Compare the bucket policy with the one in the CloudTrail user guide",
         "Take out everybody but CloudTrail",
     ],
-    ..Control::BASE
 };
 
 /// Reading log files leaves a trace.
@@ -100,7 +97,6 @@ static ACCESS_RECORDED: Control = Control {
     judge: |look| of_each_bucket(look, access_recorded),
     why: "Who reads log files looks for a way in; who deletes them covers one up.",
     runbook: &["Switch on server access logs to another bucket, or data events by a trail that delivers elsewhere"],
-    ..Control::BASE
 };
 
 /// Log files cannot be deleted.
@@ -128,7 +124,6 @@ static IMMUTABLE: Control = Control {
     judge: |look| of_each_bucket(look, immutable),
     why: "Deleting log files is how an intrusion ends. With Object Lock not even an administrator can.",
     runbook: &["Switch on versioning", "Switch on Object Lock with a default retention (COMPLIANCE)"],
-    ..Control::BASE
 };
 
 /// Log files are kept long enough.
@@ -144,7 +139,6 @@ static RETENTION: Control = Control {
     judge: |look| of_each_bucket(look, retention),
     why: "Intrusions are found months later. What has expired by then answers no question.",
     runbook: &["Raise the expiration of the rules named, for log files and digests alike"],
-    ..Control::BASE
 };
 
 /// A bucket and the trails that deliver to it.
@@ -463,9 +457,8 @@ fn writers(statement: &Statement, wrong: &mut BTreeSet<String>, weak: &mut BTree
     for principal in &statement.principals {
         let name = clean(&principal.value);
         let is_service = principal.kind.eq_ignore_ascii_case("service") && principal.value != "*";
-        if !is_service {
-            wrong.insert(format!("{name} may {}", harm.join(", ")));
-        } else if principal.value == CLOUDTRAIL && harm != ["s3:PutObject"] {
+        let delivers = principal.value != CLOUDTRAIL || harm == ["s3:PutObject"];
+        if !is_service || !delivers {
             wrong.insert(format!("{name} may {}", harm.join(", ")));
         } else if !names_its_source(statement) {
             weak.insert(format!("{name} may write for any trail: no aws:SourceArn or aws:SourceOrgID"));
@@ -540,7 +533,7 @@ fn access_recorded(look: &Look<'_>, bucket: &Bucket<'_>) -> Verdict {
 }
 
 fn immutable(look: &Look<'_>, bucket: &Bucket<'_>) -> Verdict {
-    let lock = bucket.setting(look, "s3:GetObjectLockConfiguration");
+    let retained = bucket.setting(look, "s3:GetObjectLockConfiguration");
     let Ok(versioning) = bucket.setting(look, "s3:GetBucketVersioning") else { return look.blinded(bucket.name) };
     let word = |name| versioning.map_or("", |body| text(field(body, name)));
     let name = shell(bucket.name);
@@ -551,8 +544,8 @@ fn immutable(look: &Look<'_>, bucket: &Bucket<'_>) -> Verdict {
     if word("MFADelete") == "Enabled" {
         return look.pass(bucket.name, "versions are kept, and MFA is needed to delete one");
     }
-    let Ok(lock) = lock else { return look.blinded(bucket.name) };
-    let rule = lock.map_or(&Value::Null, |body| at(body, &["ObjectLockConfiguration", "Rule", "DefaultRetention"]));
+    let Ok(retained) = retained else { return look.blinded(bucket.name) };
+    let rule = retained.map_or(&Value::Null, |body| at(body, &["ObjectLockConfiguration", "Rule", "DefaultRetention"]));
     let days =
         number(field(rule, "Days")).or_else(|| number(field(rule, "Years")).map(|years| years.saturating_mul(365)));
     let wanted = look.context().retention_days;
@@ -606,7 +599,7 @@ fn judge_rule(rule: &Value, wanted: i64, early: &mut Vec<String>, weak: &mut Vec
     let expiration = field(rule, "Expiration");
     match number(field(expiration, "Days")) {
         Some(days) if days < wanted => {
-            early.push(format!("rule {name} deletes after {days} days, {wanted} are wanted"))
+            early.push(format!("rule {name} deletes after {days} days, {wanted} are wanted"));
         }
         _ if !field(expiration, "Date").is_null() => early.push(format!("rule {name} deletes everything on a day")),
         _ => {}

@@ -94,16 +94,20 @@ fn objects(look: &Look<'_>, read_only: bool) -> Verdict {
         look.unreadable("s3:ListBuckets", GLOBAL);
         return look.blinded(account);
     }
-    let names: Vec<&str> =
-        list(field(listed, "Buckets")).into_iter().map(|bucket| text(field(bucket, "Name"))).collect();
+    let listed = list(field(listed, "Buckets"));
     // The objects of a log bucket are written by the trail itself: recording them would never end.
     let logs: BTreeSet<&str> = look.trails().iter().map(|trail| trail.bucket).collect();
-    let mattering = names.iter().copied().filter(|name| look.context().buckets.hold(name) && !logs.contains(name));
-    let buckets: Vec<Thing<'_>> =
-        mattering.map(|name| Thing { name, prefix: format!("arn:aws:s3:::{name}/") }).collect();
+    let mattering = listed.iter().map(|bucket| (text(field(bucket, "Name")), text(field(bucket, "BucketRegion"))));
+    let mattering = mattering.filter(|(name, _)| look.context().buckets.hold(name) && !logs.contains(name));
+    let buckets: Vec<Thing<'_>> = mattering
+        .map(|(name, region)| {
+            let region = look.view.regions().get(region).copied().unwrap_or_default();
+            Thing { name, place: Place::Under(format!("arn:aws:s3:::{name}/"), region) }
+        })
+        .collect();
     if buckets.is_empty() {
         let reason =
-            if names.is_empty() { "there are no buckets" } else { "none of the buckets matters, by the settings" };
+            if listed.is_empty() { "there are no buckets" } else { "none of the buckets matters, by the settings" };
         return look.not_applicable(account, reason);
     }
     let guard: Vec<String> = logs.iter().map(|bucket| format!("arn:aws:s3:::{bucket}/")).collect();
@@ -113,7 +117,7 @@ fn objects(look: &Look<'_>, read_only: bool) -> Verdict {
         .iter()
         .map(|region| Seen::of(region, usual(union(look, region).data_of(OBJECT, read_only)), &guard))
         .collect();
-    verdict(look, &Things { what: "bucket", kind: OBJECT, things: buckets }, &regions)
+    verdict(look, &Things { what: "bucket", kind: OBJECT, all: buckets }, &regions)
 }
 
 /// Selectors name ARNs with the partition they are in; the names of buckets are the same in all.
@@ -141,7 +145,7 @@ fn functions(look: &Look<'_>) -> Vec<Verdict> {
             .into_iter()
             .map(|function| (text(field(function, "FunctionName")), text(field(function, "FunctionArn"))))
             .filter(|(name, _)| look.context().functions.hold(name))
-            .map(|(name, arn)| Thing { name, prefix: arn.to_owned() })
+            .map(|(name, arn)| Thing { name, place: Place::At(arn, region) })
             .collect();
         if !mattering.is_empty() {
             regions.push(Seen::of(region, union(look, region).data(FUNCTION), &[]));
@@ -155,21 +159,30 @@ fn functions(look: &Look<'_>) -> Vec<Verdict> {
         let reason = if all == 0 { "there are no functions" } else { "none of the functions matters, by the settings" };
         return vec![look.not_applicable(account, reason)];
     }
-    vec![verdict(look, &Things { what: "function", kind: FUNCTION, things }, &regions)]
+    vec![verdict(look, &Things { what: "function", kind: FUNCTION, all: things }, &regions)]
 }
 
-/// A bucket or function, and what the ARNs begin with of whatever is done to it.
+/// A bucket or function, and by which ARNs calls on it are known.
 #[derive(Debug)]
 struct Thing<'t> {
     name: &'t str,
-    prefix: String,
+    place: Place<'t>,
+}
+
+/// By which ARNs calls on a thing are known.
+#[derive(Debug)]
+enum Place<'t> {
+    /// By all that begin like this, in this region; empty where the region is not known.
+    Under(String, &'t str),
+    /// By this one, in this region.
+    At(&'t str, &'t str),
 }
 
 #[derive(Debug)]
 struct Things<'t> {
     what: &'static str,
     kind: &'static str,
-    things: Vec<Thing<'t>>,
+    all: Vec<Thing<'t>>,
 }
 
 /// What is recorded in a region.
@@ -192,11 +205,18 @@ impl Seen {
         Self { region: region.to_owned(), recorded }
     }
 
-    /// Whether all that is done to a thing is recorded here.
+    /// Whether all that is done to a thing is recorded here. Elsewhere nothing is done to it.
     fn holds(&self, thing: &Thing<'_>) -> bool {
+        let (Place::At(_, region) | Place::Under(_, region)) = &thing.place;
+        if !region.is_empty() && *region != self.region {
+            return true;
+        }
         match &self.recorded {
             Recorded::Everything => true,
-            Recorded::Partly(gaps) => !gaps.iter().any(|gap| gap.touches(&thing.prefix)),
+            Recorded::Partly(gaps) => match &thing.place {
+                Place::Under(prefix, _) => !gaps.iter().any(|gap| gap.touches(prefix)),
+                Place::At(arn, _) => !gaps.iter().any(|gap| gap.meets(arn)),
+            },
             Recorded::Nothing | Recorded::Unclear(_) => false,
         }
     }
@@ -204,15 +224,11 @@ impl Seen {
 
 fn verdict(look: &Look<'_>, things: &Things<'_>, regions: &[Seen]) -> Verdict {
     let account = look.account();
-    let Things { what, kind, things } = things;
+    let Things { what, kind, all: things } = things;
     let cost = look.context().price.said(kind);
     let total = things.len();
-    let in_place = |things: &[&Thing<'_>]| -> Vec<bool> {
-        things.iter().map(|thing| regions.iter().all(|region| region.holds(thing))).collect()
-    };
-    let whole = in_place(&things.iter().collect::<Vec<_>>());
-    let uncovered: Vec<&str> =
-        things.iter().zip(&whole).filter(|(_, whole)| !**whole).map(|(thing, _)| thing.name).collect();
+    let whole = |thing: &&Thing<'_>| regions.iter().all(|region| region.holds(thing));
+    let uncovered: Vec<&str> = things.iter().filter(|thing| !whole(thing)).map(|thing| thing.name).collect();
     if uncovered.is_empty() && !regions.is_empty() {
         let by_name = regions.iter().any(|region| region.recorded != Recorded::Everything);
         let hint = if by_name { "; by name, so a new one will not be" } else { "" };

@@ -26,7 +26,6 @@ static DRIFT: Control = Control {
     judge: drift,
     why: "A trail is weakened quietly before something is done that nobody shall see.",
     runbook: &["Find who changed it: qtrail who TRAIL", "Not on purpose: restore it with the command given"],
-    ..Control::BASE
 };
 
 /// What is worse than before, and the command that undoes it.
@@ -195,14 +194,13 @@ fn union(selectors: &Selectors) -> Union {
 /// What is recorded no more. A gap that was not there before counts, also where another one was closed.
 fn weaker(was: &Recorded, is: &Recorded, what: &str) -> Vec<String> {
     match (was, is) {
-        (Recorded::Nothing, _) | (_, Recorded::Everything) => Vec::new(),
+        (Recorded::Nothing, _) | (_, Recorded::Everything) | (Recorded::Unclear(_), Recorded::Unclear(_)) => Vec::new(),
         (_, Recorded::Nothing) => vec![format!("{} are recorded no more", clean(what))],
         (Recorded::Partly(old), Recorded::Partly(new)) => {
             let more: Vec<_> = new.iter().filter(|gap| !old.contains(gap)).cloned().collect();
             if more.is_empty() { Vec::new() } else { vec![gaps_said(&more)] }
         }
         (_, Recorded::Partly(gaps)) => vec![gaps_said(gaps)],
-        (Recorded::Unclear(_), Recorded::Unclear(_)) => Vec::new(),
         (_, Recorded::Unclear(doubts)) => vec![format!(
             "cannot tell any more what is recorded of {}: {}",
             clean(what),
@@ -252,7 +250,7 @@ mod tests {
         };
         let management = json!({"FieldSelectors": [{"Field": "eventCategory", "Equals": ["Management"]}]});
         let mut stopped = Account::with_trail();
-        stopped.set("cloudtrail:GetTrailStatus", "IsLogging", false.into());
+        stopped.set("cloudtrail:GetTrailStatus", "IsLogging", false);
         let mut refused = Account::with_trail();
         refused.refuse_call("cloudtrail:GetEventSelectors", &denied());
         let everything = json!([

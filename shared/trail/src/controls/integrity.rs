@@ -1,9 +1,9 @@
 //! Whether log files can be proven to be whole and unchanged.
 
 use super::bucket::{Bucket, of_each_bucket};
-use super::recording::{time, update};
+use super::recording::update;
 use crate::alert::clean;
-use crate::control::{Asked, Control, Look, References, Trail, Verdict, said_list};
+use crate::control::{Asked, Control, Look, References, Trail, Verdict, said_list, time_of};
 use crate::detection::Severity;
 use crate::shape::{field, list, text};
 use std::collections::BTreeMap;
@@ -34,7 +34,6 @@ static VALIDATION: Control = Control {
     judge: |look| look.of_each_trail(validation),
     why: "Without digests nobody can prove that a log file is the one AWS wrote, or that none is missing.",
     runbook: &["Switch it on with the command given", "Was it on before? qtrail who TRAIL"],
-    ..Control::BASE
 };
 
 /// Digests verify.
@@ -73,7 +72,6 @@ static UNTOUCHED: Control = Control {
         "Compare the versions: download both and see which one the digest names",
         "Find who wrote it: data events or access logs of the bucket",
     ],
-    ..Control::BASE
 };
 
 /// A digest comes every hour; this is how late one may be, in seconds.
@@ -97,7 +95,7 @@ fn validation<'v>(look: &Look<'v>, trail: &'v Trail<'v>) -> Verdict {
     };
     let error = text(field(status, "LatestDigestDeliveryError"));
     let now = look.context().now;
-    match time(field(status, "LatestDigestDeliveryTime")) {
+    match time_of(field(status, "LatestDigestDeliveryTime")) {
         _ if !error.is_empty() => {
             look.fail(trail.arn, format!("digests cannot be delivered ({})", clean(error))).severity(Severity::Critical)
         }

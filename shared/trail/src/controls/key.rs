@@ -1,6 +1,6 @@
 //! The keys that log files are encrypted with: usable by `CloudTrail`, and by whom they can be read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 
@@ -40,7 +40,6 @@ static USABLE: Control = Control {
         "A key pending deletion: cancel that at once",
         "None: give the trail a key",
     ],
-    ..Control::BASE
 };
 
 /// The key is rotated.
@@ -56,7 +55,6 @@ static ROTATION: Control = Control {
     judge: |look| of_each_key(look, rotation),
     why: "What one key has encrypted for years is lost with it at once.",
     runbook: &["Switch rotation on; old log files stay readable"],
-    ..Control::BASE
 };
 
 /// Nobody outside reads.
@@ -69,14 +67,13 @@ static READERS: Control = Control {
     judge: |look| of_each_key(look, readers),
     why: "Who can use the key and reach the bucket reads everything that anybody did.",
     runbook: &["Take kms:Decrypt from those named, in the key policy", "Retire the grants named"],
-    ..Control::BASE
 };
 
 /// One verdict for each key that trails judged here use.
 fn of_each_key(look: &Look<'_>, judge: fn(&Look<'_>, &str) -> Verdict) -> Vec<Verdict> {
-    let keys: BTreeMap<&str, ()> =
-        look.own_trails().iter().filter(|trail| !trail.key.is_empty()).map(|trail| (trail.key, ())).collect();
-    let mut verdicts: Vec<Verdict> = keys.keys().map(|key| judge(&look.anew(), key)).collect();
+    let keys: BTreeSet<&str> =
+        look.own_trails().iter().filter(|trail| !trail.key.is_empty()).map(|trail| trail.key).collect();
+    let mut verdicts: Vec<Verdict> = keys.iter().map(|key| judge(&look.anew(), key)).collect();
     if !look.dark_regions().is_empty() {
         verdicts.push(look.blinded(look.account()));
     } else if verdicts.is_empty() {
@@ -257,7 +254,8 @@ mod tests {
         account
     }
 
-    fn policy(statements: Value) -> Account {
+    fn policy(statements: impl Into<Value>) -> Account {
+        let statements: Value = statements.into();
         with("kms:GetKeyPolicy", "Policy", json!({"Statement": statements}).to_string().into())
     }
 

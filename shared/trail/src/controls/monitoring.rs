@@ -1,9 +1,9 @@
 //! Whether somebody is told: the monitoring items of the benchmark, and the way from log file to person.
 
 use super::bucket::{Bucket, of_each_bucket};
-use super::recording::{A_DAY, time, update};
+use super::recording::{A_DAY, update};
 use crate::alert::clean;
-use crate::control::{Control, Look, References, Trail, Verdict, region_of, said_list};
+use crate::control::{Control, Look, References, Trail, Verdict, region_of, said_list, time_of};
 use crate::detection::{Detection, Severity};
 use crate::policy::covers;
 use crate::shape::{field, list, number, text, texts};
@@ -131,7 +131,6 @@ static PIPELINE: Control = Control {
     judge: |look| of_each_bucket(look, pipeline),
     why: "Without the notification nothing is read, and nothing is found.",
     runbook: &["qtrail connect BUCKET restores the notification", "Look into the dead-letter queue and redrive it"],
-    ..Control::BASE
 };
 
 /// Log files also go to `CloudWatch` Logs.
@@ -153,7 +152,6 @@ static CLOUDWATCH: Control = Control {
     judge: |look| look.of_each_trail(cloudwatch),
     why: "Where nothing else watches, metric filters on the log group are what does.",
     runbook: &["Give the trail a log group and a role, or let this system watch instead"],
-    ..Control::BASE
 };
 
 fn monitoring(look: &Look<'_>) -> Verdict {
@@ -204,7 +202,8 @@ fn pipeline(look: &Look<'_>, bucket: &Bucket<'_>) -> Verdict {
     });
     let by_bridge = field(body, "EventBridgeConfiguration").is_object();
     let fix = format!("qtrail connect {}", crate::control::shell(bucket.name));
-    if !told && !(by_bridge && wanted.is_empty()) {
+    let announced = told || (by_bridge && wanted.is_empty());
+    if !announced {
         let reason = format!("new log files are not announced to {}", said_list(wanted.iter().map(String::as_str)));
         return look.fail(bucket.name, reason).fix(fix);
     }
@@ -237,7 +236,7 @@ fn cloudwatch<'v>(look: &Look<'v>, trail: &'v Trail<'v>) -> Verdict {
         return look.blinded(trail.arn);
     };
     let error = text(field(status, "LatestCloudWatchLogsDeliveryError"));
-    let delivered = time(field(status, "LatestCloudWatchLogsDeliveryTime"));
+    let delivered = time_of(field(status, "LatestCloudWatchLogsDeliveryTime"));
     if !error.is_empty() {
         return look.fail(trail.arn, format!("delivery to the log group fails ({})", clean(error)));
     }
@@ -348,7 +347,7 @@ mod tests {
             account
         };
         let mut short = Account::with_trail();
-        short.set("logs:DescribeLogGroups", "logGroups/0/retentionInDays", 30.into());
+        short.set("logs:DescribeLogGroups", "logGroups/0/retentionInDays", 30);
         let mut refused = Account::with_trail();
         refused.refuse_call("logs:DescribeLogGroups", &denied());
         for (account, context, status, words) in [

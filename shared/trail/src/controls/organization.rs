@@ -32,7 +32,6 @@ static ORGANIZATION: Control = Control {
         "Create it in the management account or by a delegated administrator",
         "Look why the accounts named are left out",
     ],
-    ..Control::BASE
 };
 
 /// Members cannot touch trails.
@@ -53,7 +52,6 @@ static PROTECTED: Control = Control {
     judge: protected,
     why: "An administrator of a member account can do anything there, but for what the organization denies.",
     runbook: &["Attach a policy to the root that denies the calls named, but to the roles that need them"],
-    ..Control::BASE
 };
 
 fn organization_trail(look: &Look<'_>) -> Vec<Verdict> {
@@ -221,16 +219,16 @@ fn reach(look: &Look<'_>, id: &str) -> (BTreeSet<&'static str>, Reach) {
     let denies = |action: &str| {
         policy.statements.iter().any(|statement| is_denial(statement) && statement.covers_action(action))
     };
-    let denied = DENIED.into_iter().chain(DENIED_TOO).filter(|action| denies(action)).collect();
-    let Some(targets) = targets.map(|body| list(field(body, "Targets"))) else { return (denied, Reach::Blind) };
+    let calls = DENIED.into_iter().chain(DENIED_TOO).filter(|action| denies(action)).collect();
+    let Some(targets) = targets.map(|body| list(field(body, "Targets"))) else { return (calls, Reach::Blind) };
     if targets.iter().any(|target| text(field(target, "Type")) == "ROOT") {
-        return (denied, Reach::Root);
+        return (calls, Reach::Root);
     }
     let name = |target: &&Value| {
         let name = text(field(target, "Name"));
         if name.is_empty() { text(field(target, "TargetId")).to_owned() } else { name.to_owned() }
     };
-    (denied, Reach::Some(targets.iter().map(name).collect()))
+    (calls, Reach::Some(targets.iter().map(name).collect()))
 }
 
 /// Whether a statement denies to all but the principals that it names. Under any other condition it denies less.
@@ -258,7 +256,7 @@ mod tests {
         let mut own = Account::with_trail();
         own.trail("IsOrganizationTrail", false.into());
         let mut stopped = Account::with_trail();
-        stopped.set("cloudtrail:GetTrailStatus", "IsLogging", false.into());
+        stopped.set("cloudtrail:GetTrailStatus", "IsLogging", false);
         let mut alone = Account::with_trail();
         alone.refuse_call("organizations:DescribeOrganization", &absent("AWSOrganizationsNotInUseException"));
         let mut refused = Account::with_trail();

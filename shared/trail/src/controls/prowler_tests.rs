@@ -44,7 +44,8 @@ const WRITE: &str = "cloudtrail_s3_dataevents_write_enabled";
 const PUBLIC: &str = "cloudtrail_logs_s3_bucket_is_not_publicly_accessible";
 const ENCRYPTED: &str = "cloudtrail_kms_encryption_enabled";
 
-fn selector(name: &str, fields: Value) -> Account {
+fn selector(name: &str, fields: impl Into<Value>) -> Account {
+    let fields: Value = fields.into();
     let mut account = Account::with_trail();
     account.advanced(json!([{"Name": name, "FieldSelectors": fields}]));
     account
@@ -81,7 +82,7 @@ fn stopped() -> Account {
     account.basic(
         json!([{"ReadWriteType": "All", "DataResources": [{"Type": "AWS::S3::Object", "Values": ["arn:aws:s3"]}]}]),
     );
-    account.set("cloudtrail:GetTrailStatus", "IsLogging", false.into());
+    account.set("cloudtrail:GetTrailStatus", "IsLogging", false);
     account
 }
 

@@ -5,12 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::alert::clean;
-use crate::control::{Control, Look, Recording, References, Trail, Verdict, json_argument, said_list, shell};
+use crate::control::{Control, Look, Recording, References, Trail, Verdict, json_argument, said_list, shell, time_of};
 use crate::detection::Severity;
 use crate::selectors::{Class, Gap, Recorded, Union};
 use crate::shape::{boolean, field, list, text};
 use crate::snapshot::GLOBAL;
-use crate::time::Time;
 
 pub(super) const ALL: &[&Control] = &[&MULTI_REGION, &MANAGEMENT, &DELIVERY, &HEARD];
 
@@ -49,7 +48,6 @@ static MULTI_REGION: Control = Control {
         "Was it stopped on purpose? qtrail who TRAIL",
         "Start it, or create one over all regions",
     ],
-    ..Control::BASE
 };
 
 /// All management calls are recorded.
@@ -77,7 +75,6 @@ static MANAGEMENT: Control = Control {
         "See who narrowed the selectors: qtrail who TRAIL",
         "Restore them with the command given; it keeps the data selectors",
     ],
-    ..Control::BASE
 };
 
 /// Log files arrive.
@@ -94,7 +91,6 @@ static DELIVERY: Control = Control {
         "NoSuchBucket: the bucket is gone; create it anew or point the trail elsewhere",
         "KMS errors: look whether the key is enabled and its policy lets CloudTrail use it",
     ],
-    ..Control::BASE
 };
 
 /// Records come from wherever they used to come.
@@ -362,11 +358,14 @@ pub(super) fn gaps_said(gaps: &[Gap]) -> String {
 /// The sources of a gap that is limited by nothing else.
 fn excluded_sources(gap: &Gap) -> Option<Vec<&str>> {
     let [limit] = gap.limits.as_slice() else { return None };
-    let source = |class| match class {
-        &Class::Is(ref source) => Some(source.as_str()),
-        &Class::Like { .. } => None,
-    };
-    (limit.field == "eventSource").then(|| limit.within.iter().map(source).collect())?
+    (limit.field == "eventSource").then(|| limit.within.iter().map(source_of).collect())?
+}
+
+fn source_of(class: &Class) -> Option<&str> {
+    match class {
+        Class::Is(source) => Some(source),
+        Class::Like { .. } => None,
+    }
 }
 
 /// The command that makes a trail record all management calls, and what it keeps.
@@ -433,7 +432,7 @@ fn delivery<'v>(look: &Look<'v>, trail: &'v Trail<'v>) -> Verdict {
             errors.entry(why).or_default().insert(region);
         }
         let Some(status) = look.body("cloudtrail:GetTrailStatus", region, &[("Name", trail.arn)]) else { continue };
-        let delivered = time(field(status, "LatestDeliveryTime"));
+        let delivered = time_of(field(status, "LatestDeliveryTime"));
         quiet += usize::from(delivered.is_none_or(|time| time.0 < look.context().now.0 - A_DAY));
         newest = newest.max(delivered);
         for member in ["LatestNotificationError", "LatestCloudWatchLogsDeliveryError"] {
@@ -465,13 +464,6 @@ fn delivery<'v>(look: &Look<'v>, trail: &'v Trail<'v>) -> Verdict {
     }
 }
 
-/// A time as text, or as the seconds that some answers have.
-pub(super) fn time(value: &Value) -> Option<Time> {
-    let parsed = Time::parse(text(value));
-    #[expect(clippy::cast_possible_truncation, reason = "seconds with a fraction, which is not needed")]
-    parsed.or_else(|| value.as_f64().map(|seconds| Time(seconds as i64)))
-}
-
 fn heard(look: &Look<'_>) -> Vec<Verdict> {
     let account = look.account();
     let Some(silence) = &look.context().state.silence else {
@@ -498,14 +490,15 @@ mod tests {
     use super::*;
     use crate::control::{Context, Silence, Status, Touch};
     use crate::controls::testing::{Account, TRAIL, assert_said, context, denied, now};
+    use crate::time::Time;
     use Status::{Fail, Partial, Pass, Unknown};
 
     #[test]
     fn one_trail_over_all_regions() {
         let mut stopped = Account::with_trail();
-        stopped.set("cloudtrail:GetTrailStatus", "IsLogging", false.into());
+        stopped.set("cloudtrail:GetTrailStatus", "IsLogging", false);
         let mut undeliverable = Account::with_trail();
-        undeliverable.set("cloudtrail:GetTrailStatus", "LatestDeliveryError", "NoSuchBucket".into());
+        undeliverable.set("cloudtrail:GetTrailStatus", "LatestDeliveryError", "NoSuchBucket");
         let mut missing = Account::with_trail();
         missing.put("cloudtrail:DescribeTrails", "us-east-1", &[], json!({"trailList": []}));
         let mut single = Account::with_trail();
@@ -537,7 +530,7 @@ mod tests {
     #[test]
     fn a_stopped_trail_comes_with_the_command_that_starts_it() {
         let mut stopped = Account::with_trail();
-        stopped.set("cloudtrail:GetTrailStatus", "IsLogging", false.into());
+        stopped.set("cloudtrail:GetTrailStatus", "IsLogging", false);
         let verdict = stopped.only("trail-multi-region", &context());
         assert_eq!(verdict.severity, Severity::Critical);
         assert_eq!(verdict.remediation, format!("aws cloudtrail start-logging --name {TRAIL} --region eu-west-1"));
@@ -563,7 +556,7 @@ mod tests {
         let mut denied_selectors = Account::with_trail();
         denied_selectors.refuse_call("cloudtrail:GetEventSelectors", &denied());
         let mut stopped = Account::with_trail();
-        stopped.set("cloudtrail:GetTrailStatus", "IsLogging", false.into());
+        stopped.set("cloudtrail:GetTrailStatus", "IsLogging", false);
         for (account, status, words) in [
             (Account::with_trail(), Pass, "every service"),
             (defaults, Pass, "every service"),
@@ -597,6 +590,22 @@ mod tests {
     }
 
     #[test]
+    fn a_verdict_reads_as_people_know_it() {
+        let mut account = Account::with_trail();
+        account.basic(json!([{"ExcludeManagementEventSources": ["kms.amazonaws.com"]}]));
+        account.put("cloudtrail:GetTrailStatus", "us-east-1", &[("Name", TRAIL)], json!({"IsLogging": true}));
+        let line =
+            crate::control::verdict_lines(&account.only("management-events-complete", &context()), &context().settings);
+        assert_eq!(
+            line,
+            "PARTIAL HIGH management-events-complete 111122223333 org-trail: KMS calls are not recorded (excluded \
+             kms.amazonaws.com); CIS 3.0 3.1, 7.0 4.1\n  fix: aws cloudtrail put-event-selectors --trail-name \
+             arn:aws:cloudtrail:eu-west-1:111122223333:trail/org-trail --region eu-west-1 --event-selectors \
+             '[{\"DataResources\":[],\"IncludeManagementEvents\":true,\"ReadWriteType\":\"All\"}]'"
+        );
+    }
+
+    #[test]
     fn log_files_arrive() {
         let mut some = Account::with_trail();
         let failing = json!({"IsLogging": true, "LatestDeliveryError": "AccessDenied"});
@@ -604,7 +613,7 @@ mod tests {
         let mut old = Account::with_trail();
         old.set("cloudtrail:GetTrailStatus", "LatestDeliveryTime", json!(1_763_000_000.5));
         let mut topic = Account::with_trail();
-        topic.set("cloudtrail:GetTrailStatus", "LatestNotificationError", "TopicDeleted".into());
+        topic.set("cloudtrail:GetTrailStatus", "LatestNotificationError", "TopicDeleted");
         let mut refused = Account::with_trail();
         refused.refuse_call("cloudtrail:GetTrailStatus", &denied());
         for (account, status, words) in [

@@ -42,7 +42,6 @@ static FLOW_LOGS: Control = Control {
     judge: |look| vec![flow_logs(look)],
     why: "Which machine talked to which is in no trail.",
     runbook: &["Create flow logs for the VPCs named, of rejected traffic at least"],
-    ..Control::BASE
 };
 
 /// Everything could be asked.

@@ -267,7 +267,8 @@ impl Account {
     }
 
     /// Sets a member of every answer to a call; null takes it out.
-    pub(crate) fn set(&mut self, call: &str, pointer: &str, value: Value) {
+    pub(crate) fn set(&mut self, call: &str, pointer: &str, value: impl Into<Value>) {
+        let value: Value = value.into();
         let path: Vec<&str> = pointer.split('/').collect();
         for answer in self.answers.iter_mut().filter(|answer| answer.call == call) {
             if let Reply::Body(body) = &mut answer.result {

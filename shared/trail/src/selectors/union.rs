@@ -143,6 +143,11 @@ impl Gap {
         self.limit("resources.ARN").is_none_or(|limit| limit.touches(prefix))
     }
 
+    /// Whether some call on the resource of this ARN may fall into the gap.
+    pub fn meets(&self, arn: &str) -> bool {
+        self.limit("resources.ARN").is_none_or(|limit| limit.holds(arn))
+    }
+
     /// Writes the partition of all ARNs as that of most regions: for comparing with names that are the same in all.
     pub(crate) fn in_usual_partition(&mut self) {
         let usual = |class: &Class| match class {

@@ -202,7 +202,6 @@ fn log_files_are_kept() {
         (with("s3:GetBucketLifecycleConfiguration", &json!({})), Unknown, "not known"),
         (refused("s3:GetBucketLifecycleConfiguration"), Unknown, "denied"),
     ] {
-        let account = account;
         assert_said(&account, &context(), ("log-retention", status, words));
     }
 }
