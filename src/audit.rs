@@ -178,14 +178,14 @@ async fn judge(collected: &Collected, settings: &Settings, table: Option<&State>
 
 fn context(collected: &Collected, settings: &Settings, state: trail::control::OwnState) -> Context {
     let member = |id: &String| Member { id: id.clone(), active: true, recorded: None };
+    let known = Context::new(settings, now());
+    let set = &settings.audit.logging_account;
     Context {
-        now: now(),
-        settings: settings.clone(),
-        logging_account: collected.logging_account.clone(),
+        logging_account: if set.is_empty() { collected.logging_account.clone() } else { set.clone() },
         accounts: collected.accounts.as_ref().map(|accounts| accounts.iter().map(member).collect()),
         earlier: trail::control::Earlier::First,
         state,
-        ..Context::default()
+        ..known
     }
 }
 

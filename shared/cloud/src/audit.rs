@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
+use std::time::Duration;
 
 use aws_config::SdkConfig;
 use flate2::Compression;
@@ -33,6 +34,9 @@ pub use context::{Known, own_state};
 /// Messages that are sent at the same time, and verdicts that are written.
 const AT_ONCE: usize = 16;
 
+/// How long an account may take: the function has to end before its alerts are given up.
+const ACCOUNT_TIME: Duration = Duration::from_mins(2);
+
 /// The handler behind the `audit` function.
 #[derive(Debug)]
 pub struct Audit {
@@ -51,7 +55,7 @@ impl Audit {
             external_id: known.external_id.clone(),
             logging_account: known.logging_account.clone(),
             accounts: deployment.state.audited().await?.unwrap_or_default().into_iter().collect(),
-            ..Options::default()
+            time: ACCOUNT_TIME,
         };
         let collector = Collector::connect(config, options).await?;
         Ok(Self { deployment, engines: Engines::default(), collector, known })
@@ -144,13 +148,11 @@ impl Audit {
         let snapshot = self.collector.snapshot(account, depth).await;
         let held = self.deployment.state.verdicts(account).await?;
         let judged = judge(&snapshot, &context, depth)?;
-        let before: Vec<Verdict> = held.iter().map(|held| held.verdict.clone()).collect();
-        // Less was asked, so what is not judged is as it was.
-        let before_of_these: Vec<Verdict> = match depth {
-            Depth::Everything => before,
-            Depth::Status => before.into_iter().filter(|old| judged.iter().any(|new| is_same(old, new))).collect(),
-        };
-        let changed = changes(&before_of_these, &judged);
+        // Where less was asked, what is not judged is as it was.
+        let said: BTreeSet<&str> = judged.iter().map(|verdict| verdict.control_id.as_str()).collect();
+        let mut before: Vec<Verdict> = held.iter().map(|held| held.verdict.clone()).collect();
+        before.retain(|verdict| depth == Depth::Everything || said.contains(verdict.control_id.as_str()));
+        let changed = changes(&before, &judged);
         let key =
             if depth == Depth::Everything || !changed.is_empty() { self.keep(&snapshot).await? } else { String::new() };
         let run = Run { held: &held, changed: &changed, snapshot: &key, now };
@@ -282,12 +284,7 @@ fn is_about(change: &Change<'_>, verdict: &Verdict) -> bool {
 /// What the controls say. Where only the status of trails was asked, those that want more say nothing.
 fn judge(snapshot: &Snapshot, context: &Context, depth: Depth) -> Result<Vec<Verdict>, Error> {
     let view = View::new(snapshot, context).map_err(|e| Error::Configuration(e.to_string()))?;
-    let mut verdicts = view.judge();
-    if depth == Depth::Status {
-        verdicts
-            .retain(|verdict| verdict.blind.iter().all(|blind| blind.cause.is_some()) && verdict.status.is_finding());
-    }
-    Ok(verdicts)
+    Ok(if depth == Depth::Status { view.judge_asked() } else { view.judge() })
 }
 
 fn seen(snapshot: &Snapshot, key: &str, now: Time) -> AuditRun {

@@ -106,12 +106,11 @@ impl Verify {
     async fn digests(&self, now: Time) -> Result<Totals, Error> {
         let mut chains: BTreeMap<Chain, Vec<(DigestName, ObjectRef)>> = BTreeMap::new();
         for object in self.deployment.state.owed_digests().await? {
-            match DigestName::parse(&object.key) {
-                Some(name) => chains.entry(name.chain.clone()).or_default().push((name, object)),
-                None => {
-                    tracing::warn!(object = %object.id(), "no digest by its name");
-                    self.deployment.state.digest_done(&object).await?;
-                }
+            if let Some(name) = DigestName::parse(&object.key) {
+                chains.entry(name.chain.clone()).or_default().push((name, object));
+            } else {
+                tracing::warn!(object = %object.id(), "no digest by its name");
+                self.deployment.state.digest_done(&object).await?;
             }
         }
         let mut runs = stream::iter(chains.into_values())

@@ -52,16 +52,16 @@ impl Audit {
         let state = &self.deployment.state;
         let member = |id: String| Member { id, active: true, recorded: None };
         let accounts = state.audited().await?;
+        let known = Context::new(settings, now);
+        let set = &settings.audit.logging_account;
         Ok(Context {
-            now,
-            settings: settings.clone(),
-            logging_account: self.known.logging_account.clone(),
+            logging_account: if set.is_empty() { self.known.logging_account.clone() } else { set.clone() },
             accounts: accounts.map(|accounts| accounts.into_iter().map(member).collect()),
             audit_role: self.known.role.clone(),
             touches: state.touches(account).await?.into_iter().collect(),
             earlier: self.earlier(account).await?,
             state: self.own_state(account, now).await?,
-            ..Context::default()
+            ..known
         })
     }
 

@@ -142,7 +142,7 @@ impl FileOutcome {
         let problems = Subject { id: &object.id(), key: &object.key }.problems(&report, inflated.trailing);
         report.matches.extend(problems);
         let (sha256, bodies) = (hex(&digest(&inflated.bytes)), seen);
-        let outcome = Self { report, size, sha256, bodies, changes, object, canary };
+        let outcome = Self { object, report, size, sha256, bodies, changes, canary };
         if conflict { outcome.with_conflict() } else { outcome }
     }
 
