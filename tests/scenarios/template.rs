@@ -16,7 +16,10 @@ const ARRIVALS: [&str; 3] = ["EventBridge", "SnsTopic", "S3"];
 const TOPIC: &str = "arn:aws:sns:eu-west-1:111122223333:logs";
 const TRAIL_KEY: &str = "arn:aws:kms:eu-west-1:111122223333:key/trail";
 const ACCOUNT: &str = "999988887777";
-const EMITTED: [&str; 9] = [
+const EMITTED: [&str; 12] = [
+    "AccountsAudited",
+    "AuditFailures",
+    "VerifyFailures",
     "CanaryFindings",
     "SilentRegions",
     "LogFiles",
@@ -171,7 +174,7 @@ fn without_the_fast_path_nothing_of_it_is_there() {
 #[test]
 fn nobody_may_write_to_a_dead_letter_queue_but_its_own_queue() {
     let stack = Stack::application(&EVERYTHING);
-    for queue in ["LogFileQueue", "FastPathQueue"] {
+    for queue in ["LogFileQueue", "FastPathQueue", "AuditQueue"] {
         let dead = dead_letters_of(&stack, queue);
         assert_eq!(writers(&stack, &dead), [], "writers of {dead}");
         let allowed = stack.property(&dead, "/RedriveAllowPolicy");
@@ -186,7 +189,7 @@ fn nobody_may_write_to_a_dead_letter_queue_but_its_own_queue() {
 fn every_queue_is_encrypted_kept_14_days_and_refuses_plain_text() {
     let stack = Stack::application(&EVERYTHING);
     let queues = stack.of_type("AWS::SQS::Queue");
-    assert_eq!(queues.len(), 4);
+    assert_eq!(queues.len(), 6);
     for queue in queues {
         assert_eq!(stack.property(queue, "/KmsMasterKeyId"), &json!({"Fn::GetAtt": "Key.Arn"}), "{queue}");
         assert_eq!(stack.property(queue, "/MessageRetentionPeriod"), 14 * 24 * 3600, "{queue}");
@@ -326,12 +329,20 @@ fn without_a_trail_key_no_other_key_is_decrypted_with() {
 
 #[test]
 fn nothing_is_allowed_on_everything() {
+    // What only reads settings, and cannot know beforehand of which trails, buckets and keys.
+    let audited = statements_within(&Stack::member_role(&[]).resources["AuditRole"]["Properties"]["Policies"]);
+    // The action knows no resources.
+    let public_keys = json!({
+        "Sid": "KeysThatAwsSignsWith", "Effect": "Allow", "Action": "cloudtrail:ListPublicKeys", "Resource": "*",
+    });
     for stack in [Stack::application(&EVERYTHING), Stack::trail_bucket(&[("Trail", "Account")])] {
         for (name, resource) in &stack.resources {
             for statement in statements_within(resource).into_iter().filter(|one| one["Effect"] == "Allow") {
                 // In a key's own policy `*` is that key. The account's administrators have to be able to mend it.
                 let key = resource["Type"] == "AWS::KMS::Key";
-                assert!(key || list(&statement["Resource"]).all(|one| one != "*"), "{name}: {statement}");
+                let is_reading = name == "AuditRole" && audited.contains(&statement);
+                let is_known = key || is_reading || statement == public_keys;
+                assert!(is_known || list(&statement["Resource"]).all(|one| one != "*"), "{name}: {statement}");
                 let account = key && statement["Sid"] == "AccountDecidesByIam";
                 let all = |action: &str| action == "*" || action.ends_with(":*");
                 assert!(account || !list(&statement["Action"]).any(|one| all(&one)), "{name}: {statement}");
@@ -343,14 +354,45 @@ fn nothing_is_allowed_on_everything() {
 }
 
 #[test]
+fn the_audit_function_may_read_of_its_own_account_what_its_role_reads_of_others() {
+    let stack = Stack::application(&[]);
+    let own = role_statements(&stack, "AuditRole");
+    for statement in statements_within(&Stack::member_role(&[]).resources["AuditRole"]["Properties"]["Policies"]) {
+        assert!(own.contains(&statement), "{statement}");
+    }
+    let taken: Vec<_> = own.iter().filter(|one| one["Action"] == "sts:AssumeRole").collect();
+    let role = json!({"Fn::Sub": "arn:${AWS::Partition}:iam::*:role/${AuditRoleName}"});
+    assert_eq!(taken.iter().map(|one| &one["Resource"]).collect::<Vec<_>>(), [&role], "that role and no other");
+}
+
+#[test]
+fn what_is_deleted_from_the_table_is_no_evidence() {
+    let stack = Stack::application(&[]);
+    for (role, keys) in
+        [("NotifyRole", json!("N#*")), ("VerifyRole", json!("DIGESTS")), ("AuditRole", json!(["A#*", "TOUCHED"]))]
+    {
+        let deletes: Vec<_> = role_statements(&stack, role)
+            .into_iter()
+            .filter(|one| list(&one["Action"]).any(|action| action == "dynamodb:DeleteItem"))
+            .collect();
+        assert_eq!(deletes.len(), 1, "{role}");
+        let condition = deletes[0]["Condition"].as_object().expect("a condition").values().next().cloned();
+        assert_eq!(condition.expect("one")["dynamodb:LeadingKeys"], keys, "{role}");
+    }
+    assert!(role_statements(&stack, "IngestRole").iter().all(|one| !one.to_string().contains("DeleteItem")));
+}
+
+#[test]
 fn roles_are_taken_by_one_service_each_and_carry_no_managed_policy() {
     let stack = Stack::application(&EVERYTHING);
-    for (role, service) in [("IngestRole", "lambda"), ("NotifyRole", "lambda"), ("SlackRole", "chatbot")] {
+    let functions = ["AuditRole", "IngestRole", "NotifyRole", "VerifyRole"].map(|role| (role, "lambda"));
+    let roles = [&functions[..], &[("SlackRole", "chatbot")]].concat();
+    for (role, service) in &roles {
         let trust = stack.property(role, "/AssumeRolePolicyDocument/Statement/0/Principal");
         assert_eq!(trust, &json!({"Service": format!("{service}.amazonaws.com")}), "{role}");
-        assert!(stack.resources[role]["Properties"].get("ManagedPolicyArns").is_none(), "{role}");
+        assert!(stack.resources[*role]["Properties"].get("ManagedPolicyArns").is_none(), "{role}");
     }
-    assert_eq!(stack.of_type("AWS::IAM::Role").len(), 3);
+    assert_eq!(stack.of_type("AWS::IAM::Role").len(), roles.len());
 }
 
 #[test]
@@ -749,7 +791,11 @@ fn outputs_say_what_another_account_has_to_add() {
     let stack = Stack::application(&EVERYTHING);
     let bucket = printed_statement(&stack, "AddToLogBucketPolicy");
     assert_eq!(bucket["Action"], json!(["s3:GetObject", "s3:GetObjectVersion"]));
-    assert_eq!(bucket["Principal"], json!({"AWS": "${IngestRole.Arn}"}));
+    assert_eq!(bucket["Principal"], json!({"AWS": ["${IngestRole.Arn}", "${VerifyRole.Arn}"]}));
+    let listing = printed_statement(&stack, "AddToLogBucketPolicyToo");
+    assert_eq!(listing["Action"], "s3:ListBucket");
+    assert_eq!(listing["Principal"], json!({"AWS": "${VerifyRole.Arn}"}));
+    assert_eq!(listing["Resource"], "arn:${AWS::Partition}:s3:::${LogBucketName}");
     assert_eq!(bucket["Resource"], "arn:${AWS::Partition}:s3:::${LogBucketName}/*");
     let key = printed_statement(&stack, "AddToTrailKeyPolicy");
     assert_eq!((&key["Action"], &key["Principal"]), (&json!("kms:Decrypt"), &bucket["Principal"]));

@@ -79,7 +79,8 @@ impl State {
     fn change_of(&self, account: &str, control: &str, change: &VerdictChange) -> Result<TransactWriteItem, Error> {
         let VerdictChange { at, region, resource, .. } = change;
         let mut item = encode(change)?;
-        item.extend(keys(&format!("A#{account}"), &format!("H#{control}#{at}#{region}#{resource}")));
+        // In a partition of its own: what may be deleted beside it must not put history at risk.
+        item.extend(keys(&format!("AH#{account}"), &format!("{control}#{at}#{region}#{resource}")));
         self.put_of(item)
     }
 
@@ -90,8 +91,8 @@ impl State {
 
     /// What a control said of an account over time, oldest first: its state on any day is the last line before it.
     pub async fn verdict_history(&self, account: &str, control: &str) -> Result<Vec<VerdictChange>, Error> {
-        let (from, to) = (format!("H#{control}#"), format!("H#{control}#~"));
-        let items = self.query_range(&format!("A#{account}"), (&from, &to)).await?;
+        let (from, to) = (format!("{control}#"), format!("{control}#~"));
+        let items = self.query_range(&format!("AH#{account}"), (&from, &to)).await?;
         items.iter().map(decode).collect()
     }
 
