@@ -165,7 +165,7 @@ impl Audit {
         let failing = judged.iter().filter(|verdict| verdict.status.is_finding()).count();
         let blind = judged.iter().filter(|verdict| verdict.status.is_blind()).count();
         tracing::info!(account, verdicts = judged.len(), changed = changed.len(), failing, blind, "audited");
-        self.deployment.metrics.emit(&[("AccountsAudited", 1), ("VerdictsBlind", blind as u64)]);
+        self.deployment.metrics.emit(&[("AccountsAudited", 1)]);
         Ok(json!({"verdicts": judged.len(), "changed": changed.len(), "failing": failing, "blind": blind}))
     }
 
