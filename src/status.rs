@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use cloud::deployment::now;
-use cloud::state::{AccountHeard, Canary, Query, State};
+use cloud::state::{AccountHeard, AuditRun, Canary, ChainState, Query, State};
+use futures::{StreamExt, TryStreamExt, stream};
 use trail::alert::{Status, summary_line};
 use trail::settings::Settings;
 use trail::silence::{Heard, silences};
@@ -31,6 +32,8 @@ pub(crate) async fn run(arguments: StatusArgs) -> anyhow::Result<Ending> {
     lines.push(findings(&state, &heard).await?);
     if live {
         lines.push(canary(state.canary().await?));
+        lines.push(digests(&state.chains().await?));
+        lines.push(audit(&state).await?);
         lines.extend(deployment(&state).await?);
     }
     lines.push(match (&arguments.state.settings, live) {
@@ -96,6 +99,48 @@ fn accounts(heard: &[AccountHeard], regions: &[Heard], live: bool) -> Line {
             ),
         ),
     }
+}
+
+/// How old the last proof may be: a digest comes within two hours of its window, in seconds.
+const PROOF_SECONDS: i64 = 3 * 3600 + 1800;
+
+/// How far digests are verified.
+fn digests(chains: &[ChainState]) -> Line {
+    let Some(to) = chains.iter().map(|chain| chain.head.end).min() else {
+        return Line::todo("digests", "none was verified yet: is log file validation on?".to_owned());
+    };
+    let recent = |chain: &&ChainState| chain.last_problem.is_some_and(|last| now().0 - last.0 < 7 * 86_400);
+    let troubled = chains.iter().filter(recent).count();
+    let late: Vec<String> = chains
+        .iter()
+        .filter(|chain| now().0 - chain.head.end.0 > PROOF_SECONDS)
+        .map(|chain| chain.head.chain.to_string())
+        .collect();
+    let said = format!("{} chains verified to {to}, {troubled} with a problem this week", chains.len());
+    match (troubled, late.first()) {
+        (0, None) => Line::ok("digests", &said),
+        (0, Some(first)) => Line::todo("digests", format!("{said}; {} are late, {first} among them", late.len())),
+        _ => Line::todo("digests", format!("{said}: qtrail findings --category integrity")),
+    }
+}
+
+/// How long ago an account may have been audited: all are due daily, in seconds.
+const AUDIT_SECONDS: i64 = 26 * 3600;
+
+/// Whether every account's settings were looked at, and seen.
+async fn audit(state: &State) -> anyhow::Result<Line> {
+    let accounts = state.audited().await?.unwrap_or_default();
+    let runs: Vec<Option<AuditRun>> =
+        stream::iter(&accounts).map(|account| state.audit_run(account)).buffered(16).try_collect().await?;
+    let fresh = |run: &&AuditRun| now().0 - run.at.0 <= AUDIT_SECONDS;
+    let seen = runs.iter().flatten().filter(fresh).count();
+    let blind = runs.iter().flatten().filter(|run| !run.blind.is_empty()).count();
+    let said = format!("{seen} of {} accounts audited within a day, {blind} not seen whole", accounts.len());
+    Ok(match (seen == accounts.len() && seen > 0, blind) {
+        (true, 0) => Line::ok("audit", &said),
+        (false, _) => Line::todo("audit", format!("{said}: see the log of the auditing function")),
+        _ => Line::todo("audit", format!("{said}: deploy member-role.yaml there, or see qtrail findings")),
+    })
 }
 
 /// Whether the last canary came through, and how long it took.

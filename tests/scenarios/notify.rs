@@ -232,7 +232,11 @@ async fn the_daily_summary_says_what_is_open_what_waits_and_what_was_read() {
     let email = summary.text_for("email");
     assert!(email.starts_with("3 records in 1 files, 0 quarantined; every account was heard."), "{email}");
     let (open, review) = email.split_once("FOR REVIEW").expect("a review section");
-    assert!(open.contains("alice stopped trail org-trail"), "{email}");
+    assert!(open.contains("alice stopped trail org-trail") && open.contains("No digest was verified yet."), "{email}");
+    assert!(
+        subject.ends_with(" for review, 0 trail settings fail") && review.contains("TRAILS  0"),
+        "{subject}: {email}"
+    );
     assert!(review.contains("mallory"), "every IAM change waits for review: {email}");
 }
 

@@ -195,6 +195,7 @@ impl Notify {
             .ok_or_else(|| Error::Item(format!("a summary is owed for `{date}`, which is no day")))?;
         let mut summary = Summary { day, settings, counts: self.counts(date).await?, ..Summary::of(settings) };
         summary.silent = self.silent(day).await?;
+        summary.digests = self.digests(day).await?;
         let query = Query { days: OPEN_DAYS, ..Query::default() };
         self.deployment.state.each_finding(&query, now, &mut |entry| summary.take(&entry)).await?;
         Ok(summary.message())
@@ -211,6 +212,16 @@ impl Notify {
             all.other_kinds += day.other_kinds;
         }
         Ok(all)
+    }
+
+    /// How far digests are verified, over all chains.
+    async fn digests(&self, day: Time) -> Result<String, Error> {
+        let chains = self.deployment.state.chains().await?;
+        let Some(to) = chains.iter().map(|chain| chain.head.end).min() else {
+            return Ok("No digest was verified yet.".to_owned());
+        };
+        let troubled = chains.iter().filter(|chain| chain.last_problem.is_some_and(|last| last >= day)).count();
+        Ok(format!("Digests of {} chains verified to {to}, {troubled} of them with problems.", chains.len()))
     }
 
     /// Accounts that were heard once, and not since a day.
@@ -231,6 +242,10 @@ struct Summary<'s> {
     open: Listed,
     /// What waits for somebody to look.
     review: Listed,
+    /// Controls that fail, and what could not be looked at.
+    trails: Listed,
+    /// How far digests are verified.
+    digests: String,
     /// Lowered by the settings.
     expected: usize,
     /// What would have gone out at once.
@@ -271,9 +286,9 @@ impl Listed {
 
 impl<'s> Summary<'s> {
     fn of(settings: &'s Settings) -> Self {
-        let (open, review, unsent) = Default::default();
-        let (day, counts, silent) = Default::default();
-        Self { day, counts, silent, settings, open, review, expected: 0, unsent }
+        let (open, review, trails, unsent) = Default::default();
+        let (day, counts, silent, digests) = Default::default();
+        Self { day, counts, silent, settings, open, review, trails, digests, expected: 0, unsent }
     }
 
     fn take(&mut self, entry: &Entry) {
@@ -285,7 +300,11 @@ impl<'s> Summary<'s> {
         }
         // Everything new that nobody was told of at once, and every IAM change.
         let unseen = finding.category == Category::IamChange || !is_immediate;
-        if entry.status == Status::New && finding.severity > Severity::Informational && unseen {
+        let is_setting = finding.category == Category::TrailSettings;
+        if entry.status != Status::Closed && is_setting {
+            self.trails.add(finding, settings);
+        }
+        if entry.status == Status::New && finding.severity > Severity::Informational && unseen && !is_setting {
             self.review.add(finding, settings);
         }
         if settings.alerts == Mode::Observe && is_immediate && finding.last_seen >= self.day {
@@ -294,19 +313,20 @@ impl<'s> Summary<'s> {
     }
 
     fn message(&self) -> Message {
-        let (open, review) = (self.open.count(), self.review.count());
-        let subject = format!("QuickInfra Trail, {}: {open} open CRITICAL, {review} for review", self.day.date());
+        let (open, review, trails) = (self.open.count(), self.review.count(), self.trails.count());
+        let said = format!("{open} open CRITICAL, {review} for review, {trails} trail settings fail");
+        let subject = format!("QuickInfra Trail, {}: {said}", self.day.date());
         let chat = json!({
             "version": "1.0", "source": "custom",
             "content": {"textType": "client-markdown", "title": subject,
-                "description": format!("{open} open CRITICAL, {review} for review. The email says which.")},
+                "description": format!("{said}. The email says which.")},
             "metadata": {"threadId": "daily-summary", "eventType": "summary", "summary": subject},
         });
         let attribute = |name, value: &str| (name, value.to_owned());
         Message {
             json: json!({"kind": "summary", "day": self.day.date(), "records": self.counts.records,
                 "files": self.counts.files, "quarantined": self.counts.quarantined, "open_critical": open,
-                "for_review": review, "silent_accounts": self.silent}),
+                "for_review": review, "trail_settings": trails, "silent_accounts": self.silent}),
             subject,
             text: self.text(),
             chat,
@@ -329,11 +349,14 @@ impl<'s> Summary<'s> {
             [] => writeln!(text, "every account was heard."),
             silent => writeln!(text, "not heard for a day: {}.", silent.join(", ")),
         };
+        let _ = writeln!(text, "{}", self.digests);
         let _ = writeln!(text, "OPEN  {}", self.open.count());
         self.open.write(&mut text);
         let severities = summary_line(self.review.severities.iter().copied());
         let _ = writeln!(text, "FOR REVIEW  {} ({severities}): qtrail findings --status new", self.review.count());
         self.review.write(&mut text);
+        let _ = writeln!(text, "TRAILS  {}: qtrail findings --category trail_settings", self.trails.count());
+        self.trails.write(&mut text);
         let rules = self.settings.expected.len();
         let _ = writeln!(text, "EXPECTED    {} findings lowered by your settings ({rules} entries)", self.expected);
         if self.settings.alerts == Mode::Observe {
