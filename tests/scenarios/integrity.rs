@@ -154,15 +154,44 @@ async fn a_log_file_that_nobody_told_us_of_is_read_after_all() {
 #[tokio::test]
 async fn a_log_file_that_aws_did_not_deliver_is_found() {
     let mut bucket = recent(6).make();
-    let forged = bucket.chain.log_key(bucket.chain.start + 3600 * 3 + 900, "forged0123456789");
-    bucket.put(&forged, json!({"Records": [ordinary(1)]}).to_string().as_bytes());
+    for hour in [1, 3] {
+        let forged = bucket.chain.log_key(bucket.chain.start + 3600 * hour + 900, "forged0123456789");
+        bucket.put(&forged, json!({"Records": [ordinary(1)]}).to_string().as_bytes());
+    }
     let verified = Verified::of(bucket).await;
     verified.deliver_all().await;
     verified.run("digests").await;
     assert!(verified.found().await.is_empty(), "a digest that names it may still come");
-    assert_eq!(verified.run("missing").await["problems"], 1);
+    assert_eq!(verified.run("missing").await["problems"], 2);
     assert_eq!(verified.found().await, only("log-file-unsigned", Severity::High));
     assert_eq!(verified.run("missing").await["problems"], 0, "each window is compared once");
+}
+
+#[tokio::test]
+async fn what_is_deleted_after_it_was_verified_is_found_a_day_later() {
+    let bucket = recent(30).make();
+    let (log, digest) = (bucket.logs[1][0].clone(), bucket.digests[3].clone());
+    let verified = Verified::of(bucket).await;
+    verified.deliver_all().await;
+    verified.run("digests").await;
+    verified.stack.s3.delete(LOGS, &log).await;
+    verified.stack.s3.delete(LOGS, &digest).await;
+    assert_eq!(verified.run("missing").await["problems"], 2);
+    let found: BTreeSet<(String, Severity)> = verified.found().await.into_iter().collect();
+    let expected = ["digest-missing", "log-file-missing"].map(|id| (id.to_owned(), Severity::Critical));
+    assert_eq!(found, BTreeSet::from(expected));
+}
+
+#[tokio::test]
+async fn a_log_file_that_is_overwritten_at_any_time_is_found_as_it_is_read() {
+    let verified = Verified::of(recent(4).make()).await;
+    verified.deliver_all().await;
+    verified.run("digests").await;
+    let key = verified.bucket.logs[0][0].clone();
+    verified.stack.s3.put(LOGS, &key, log_file(&[ordinary(1)])).await;
+    verified.deliver(std::slice::from_ref(&key)).await;
+    verified.deliver(std::slice::from_ref(&key)).await;
+    assert_eq!(verified.found().await, only("log-file-overwritten", Severity::Critical));
 }
 
 #[tokio::test]

@@ -14,14 +14,17 @@ use trail::control::Touch;
 use trail::detection::{Category, Engine};
 use trail::detections::pipeline::PIPELINE_CANARY;
 use trail::envelope::{self, LoneRecord, ObjectRef};
+use trail::finding::Finding;
 use trail::ledger::{Ledger, TallyKey, crossings};
 use trail::record::{Identity, Kind, Outcome, Record, Unreadable};
+use trail::settings::Settings;
 use trail::silence::Heard;
 use trail::time::Time;
 
 use crate::alerts::Told;
 use crate::deployment::{Deployment, now};
 use crate::error::Error;
+use crate::raise::raise;
 use crate::settings::Engines;
 use crate::state::{Canary, FileRecord};
 
@@ -183,7 +186,7 @@ impl Ingest {
         let engine = self.engines.current(&self.deployment, now).await?;
         let mut gathered = self.gather(&engine, messages, request_id).await;
         let entries = self.commit(&engine, &mut gathered, now).await;
-        self.note_files(&mut gathered, now).await;
+        self.note_files(&mut gathered, (engine.settings(), now)).await;
         self.note_canaries(&mut gathered).await;
         gathered.totals.alerts = self.tell(&engine, entries, now).await;
         self.report(&gathered);
@@ -318,12 +321,12 @@ impl Ingest {
     }
 
     /// Notes the files whose findings stand. A file that was noted before counts nothing.
-    async fn note_files(&self, gathered: &mut Gathered, now: Time) {
+    async fn note_files(&self, gathered: &mut Gathered, (settings, now): (&Settings, Time)) {
         for (index, outcome) in std::mem::take(&mut gathered.files) {
             if gathered.failed.contains_key(&index) {
                 continue;
             }
-            match self.note_file(&outcome, now).await {
+            match self.note_file(&outcome, (settings, now)).await {
                 Ok(true) => gathered.fresh.add(&outcome),
                 Ok(false) => {}
                 Err(error) => gathered.fail(index, "", &error),
@@ -336,7 +339,7 @@ impl Ingest {
     }
 
     /// Yields whether the file is to be counted: a log file that was noted before is not.
-    async fn note_file(&self, outcome: &FileOutcome, now: Time) -> Result<bool, Error> {
+    async fn note_file(&self, outcome: &FileOutcome, (settings, now): (&Settings, Time)) -> Result<bool, Error> {
         if outcome.is_digest() && !outcome.object.bucket.is_empty() {
             self.deployment.state.owe_digest(&outcome.object).await?;
         }
@@ -344,9 +347,25 @@ impl Ingest {
         for change in &outcome.changes {
             self.deployment.state.note_trail_change(change).await?;
         }
+        if !outcome.object.bucket.is_empty() {
+            self.compare(outcome, &record, (settings, now)).await?;
+        }
         let is_new = self.deployment.state.note_file(&record, now).await?;
         self.hear(&record, now).await?;
         Ok(is_new)
+    }
+
+    /// Tells of a log file whose text is another than when it was read before.
+    async fn compare(
+        &self,
+        outcome: &FileOutcome,
+        record: &FileRecord,
+        (settings, now): (&Settings, Time),
+    ) -> Result<(), Error> {
+        let known = self.deployment.state.file_records(&record.object).await?;
+        let Some(before) = known.iter().find(|known| known.sha256 != record.sha256) else { return Ok(()) };
+        let found = Finding::of(&outcome.overwritten(before));
+        raise(&self.deployment, settings, vec![found], now).await.map(drop)
     }
 
     /// Notes that the file's account and region were heard, unless this process has noted so just before.

@@ -38,6 +38,9 @@ const FOLLOWED_BACK: usize = 48;
 /// How long the digests that a chain lacks are told again, in seconds: a week. Afterwards `qtrail status` says it.
 const TOLD_SECONDS: i64 = 7 * 86_400;
 
+/// When a verified window is looked at again, in seconds: after a day, and after thirty.
+const LOOKED_AT_AGAIN: [i64; 2] = [86_400, 30 * 86_400];
+
 /// How long after a digest's window its key is surely in force, in seconds.
 const KEY_SLACK: i64 = 2 * 3600;
 
@@ -224,7 +227,7 @@ impl Verify {
         totals.healed += checked.healed;
         problems.extend(checked.problems);
         let record = DigestRecord {
-            object: read.object.id(),
+            object: read.object.key.clone(),
             sha256: read.digest.hash.clone(),
             logs: read.digest.log_files.len() as u64,
             problems: problems.iter().map(|problem| problem.kind.word().to_owned()).collect(),
@@ -319,10 +322,16 @@ impl Verify {
         Ok(totals)
     }
 
-    /// What nothing signs, window by window: each is compared once.
+    /// What nothing signs, window by window: each is compared once. And what was deleted since it was verified.
     async fn unsigned(&self, chain: &ChainState, now: Time) -> Result<Vec<Problem>, Error> {
         let logs = Logs { deployment: &self.deployment, collector: &self.collector };
-        let Some(compared) = logs.unsigned(&chain.head, chain.compared, now).await? else { return Ok(Vec::new()) };
+        let Some(mut compared) = logs.unsigned(&chain.head, chain.compared, now).await? else { return Ok(Vec::new()) };
+        for later in LOOKED_AT_AGAIN {
+            let window = (Time(chain.compared.0 - later), Time(compared.until.0 - later));
+            for record in self.deployment.state.digest_records(&chain.head.chain, window).await? {
+                compared.problems.extend(logs.still_there(&chain.head, &record).await?);
+            }
+        }
         let count = compared.problems.len() as u64;
         let next = ChainState {
             compared: compared.until,

@@ -172,6 +172,11 @@ impl FileOutcome {
         Subject { id: &self.object.id(), key: &self.object.key }.conflict(&self.report)
     }
 
+    /// Another text under this file's name, as it was noted.
+    pub(super) fn overwritten(&self, before: &FileRecord) -> Match {
+        Subject { id: &self.object.id(), key: &self.object.key }.overwritten(&self.report, &before.sha256)
+    }
+
     /// How many findings its matches belong to.
     pub(super) fn findings(&self) -> usize {
         let ids = self.report.matches.iter().map(|found| Finding::of(found).finding_id);

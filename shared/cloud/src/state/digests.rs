@@ -39,7 +39,7 @@ pub struct ChainState {
 /// A digest that was verified, good or bad.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DigestRecord {
-    /// `bucket/key`.
+    /// Its key.
     pub object: String,
     /// SHA-256 of its text.
     pub sha256: String,
@@ -121,6 +121,13 @@ impl State {
     pub async fn digest_record(&self, chain: &Chain, end: Time) -> Result<Option<DigestRecord>, Error> {
         let item = self.get(keys(&format!("D#{chain}"), &end.to_string())).await?;
         item.as_ref().map(decode).transpose()
+    }
+
+    /// What was verified for windows that end after the first time, and not after the second.
+    pub async fn digest_records(&self, chain: &Chain, (after, to): (Time, Time)) -> Result<Vec<DigestRecord>, Error> {
+        let (from, to) = (Time(after.0 + 1).to_string(), to.to_string());
+        let items = self.query_range(&format!("D#{chain}"), (&from, &to)).await?;
+        items.iter().map(decode).collect()
     }
 
     /// Keeps what was verified; what was first there stays.

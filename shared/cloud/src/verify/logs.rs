@@ -8,7 +8,7 @@ use serde_json::json;
 use trail::digest::{ChainHead, DigestName, Found, GRACE, Held, LoggedFile, Problem, ProblemKind, Window, check_log};
 use trail::envelope::ObjectRef;
 use trail::log_file::{Inflater, Limits};
-use trail::object_key::ObjectKey;
+use trail::object_key::{ObjectKey, ObjectKind};
 use trail::record::digest as sha256;
 use trail::time::Time;
 
@@ -16,10 +16,13 @@ use super::read::{self, Read};
 use crate::collect::Collector;
 use crate::deployment::Deployment;
 use crate::error::Error;
-use crate::state::FileRecord;
+use crate::state::{DigestRecord, FileRecord};
 
 /// Log files that are looked up at the same time.
 const AT_ONCE: usize = 16;
+
+/// Windows of one chain that are compared in one run: two days of them.
+const WINDOWS_AT_ONCE: usize = 48;
 
 /// How log files of a chain are compared.
 pub(super) struct Logs<'v> {
@@ -106,37 +109,80 @@ impl Logs<'_> {
         sent.map_err(|refused| Error::Configuration(format!("queue {queue}: {} {}", refused.code, refused.message)))
     }
 
-    /// Log files of the window before the last two that neither its digest nor the two after it sign. By then a digest
-    /// that names them has come, if one ever does. `None`: there is no such window after `compared` yet.
+    /// Log files that neither the digest of their window nor the two after it sign: by then a digest that names them has
+    /// come, if one ever does. Window by window after `compared`; `None`: there is none to be looked at yet.
     pub(super) async fn unsigned(
         &self,
         head: &ChainHead,
         compared: Time,
         now: Time,
     ) -> Result<Option<Compared>, Error> {
-        let mut signed = BTreeSet::new();
-        let mut at = Some(head.object.clone());
-        let mut oldest: Option<Read> = None;
-        for _ in 0..3 {
-            let Some(key) = at.take() else { return Ok(None) };
-            let Some(name) = DigestName::parse(&key) else { return Ok(None) };
-            let object = ObjectRef { bucket: head.bucket.clone(), key, version: None };
-            // What is wrong with a digest is told where it is verified.
-            let Ok(read) = read::digest(&self.deployment.stores, &object, &name).await? else { return Ok(None) };
-            signed.extend(read.digest.log_files.iter().map(|file| file.object.clone()));
-            at.clone_from(&read.digest.previous_object);
-            oldest = Some(read);
+        let records = self.deployment.state.digest_records(&head.chain, (compared, head.end)).await?;
+        let mut digests = Vec::new();
+        for record in records.iter().take(WINDOWS_AT_ONCE + 2) {
+            digests.push(self.signed(head, record).await?);
         }
-        let due = |read: &Read| compared < read.digest.end && read.digest.end.0 + GRACE <= now.0;
-        let Some(oldest) = oldest.filter(due) else { return Ok(None) };
-        let delivered = self.delivered(head, oldest.digest.window()).await?;
-        let unsigned = delivered.into_iter().filter(|key| !signed.contains(key));
-        let detail = "the digests of its hour and of the two after it do not name it";
-        let problem = |key: String| {
-            let told = Problem::new(ProblemKind::LogUnsigned, &key, &head.chain, detail);
-            told.within(oldest.digest.window())
+        let mut all: Option<Compared> = None;
+        for three in digests.windows(3) {
+            // What is wrong with a digest is told where it is verified; nothing is said of its window here.
+            let Some((window, _)) = &three[0] else { continue };
+            if window.to.0 + GRACE > now.0 {
+                break;
+            }
+            let compared = all.get_or_insert_with(|| Compared { until: window.to, problems: Vec::new() });
+            compared.until = window.to;
+            if three.iter().all(Option::is_some) {
+                let signed: BTreeSet<&String> = three.iter().flatten().flat_map(|(_, keys)| keys).collect();
+                let delivered = self.delivered(head, *window).await?;
+                let detail = "the digests of its hour and of the two after it do not name it";
+                let unsigned = delivered.iter().filter(|key| !signed.contains(key));
+                compared.problems.extend(
+                    unsigned
+                        .map(|key| Problem::new(ProblemKind::LogUnsigned, key, &head.chain, detail).within(*window)),
+                );
+            }
+        }
+        Ok(all)
+    }
+
+    /// The window of a digest that was verified, and what it signs; none where it cannot be read any more.
+    async fn signed(
+        &self,
+        head: &ChainHead,
+        record: &DigestRecord,
+    ) -> Result<Option<(Window, BTreeSet<String>)>, Error> {
+        let Some(name) = DigestName::parse(&record.object) else { return Ok(None) };
+        let object = ObjectRef { bucket: head.bucket.clone(), key: record.object.clone(), version: None };
+        let read = read::digest(&self.deployment.stores, &object, &name).await?;
+        Ok(read.ok().map(|read| {
+            let keys = read.digest.log_files.iter().map(|file| file.object.clone()).collect();
+            (read.digest.window(), keys)
+        }))
+    }
+
+    /// What is gone since it was verified: the digest itself, or log files that it signs.
+    pub(super) async fn still_there(&self, head: &ChainHead, record: &DigestRecord) -> Result<Vec<Problem>, Error> {
+        let Some(name) = DigestName::parse(&record.object) else { return Ok(Vec::new()) };
+        let object = ObjectRef { bucket: head.bucket.clone(), key: record.object.clone(), version: None };
+        let digest = match read::digest(&self.deployment.stores, &object, &name).await? {
+            Ok(read) => read.digest,
+            Err(problem) => return Ok(vec![problem]),
         };
-        Ok(Some(Compared { until: oldest.digest.end, problems: unsigned.map(problem).collect() }))
+        let gone = |kind, key: &str, detail: &str| Problem::new(kind, key, &head.chain, detail).within(digest.window());
+        if digest.hash != record.sha256 {
+            let detail = "another digest lies here than the one that was verified";
+            return Ok(vec![gone(ProblemKind::DigestLink, &record.object, detail)]);
+        }
+        // A digest may sign files of a log bucket before this one, which is not listed here.
+        let here = || digest.log_files.iter().filter(|file| file.bucket == head.bucket);
+        let times = || here().filter_map(|file| ObjectKey::parse(&file.object).time);
+        let (Some(from), Some(to)) = (times().min(), times().max()) else { return Ok(Vec::new()) };
+        let listed = self.delivered(head, Window { from, to: Time(to.0 + 60) }).await?;
+        let listed: BTreeSet<&str> = listed.iter().map(String::as_str).collect();
+        let named = here().filter(|file| ObjectKey::parse(&file.object).kind == ObjectKind::Trail);
+        let missing = named.filter(|file| !listed.contains(file.object.as_str()));
+        let detail = "AWS signed it, it was there, and it is no longer";
+        Ok(missing.map(|file| gone(ProblemKind::LogMissing, &file.object, detail)).collect())
     }
 
     /// The keys of log files in the chain's place whose names say that they were delivered within a window.

@@ -2,7 +2,8 @@
 
 use crate::detection::{Category, Detection, Severity};
 
-pub(super) const ALL: &[&Detection] = &[&LOG_APPENDED, &LOG_UNREADABLE, &RECORDS_QUARANTINED, &RECORD_CONFLICT];
+pub(super) const ALL: &[&Detection] =
+    &[&LOG_APPENDED, &LOG_UNREADABLE, &LOG_OVERWRITTEN, &RECORDS_QUARANTINED, &RECORD_CONFLICT];
 
 /// Bytes follow the first gzip member of a log file.
 pub static LOG_APPENDED: Detection = Detection {
@@ -34,6 +35,24 @@ pub static LOG_UNREADABLE: Detection = Detection {
         "Download this version of the object and try to inflate it",
         "Was it written by CloudTrail? See who wrote it in the bucket's data events",
         "Look the same minutes up in CloudTrail's event history",
+    ],
+    lowerable: false,
+    ..Detection::BASE
+};
+
+/// Another text lies under a log file's name.
+pub static LOG_OVERWRITTEN: Detection = Detection {
+    id: "log-file-overwritten",
+    title: "A log file was overwritten",
+    category: Category::Integrity,
+    severity: Severity::Critical,
+    techniques: &["T1565.001"],
+    why: "CloudTrail writes a log file once. Somebody who can write to the log bucket put another text under its name: \
+          records were changed, taken out or put in. Both were evaluated.",
+    runbook: &[
+        "Compare this version of the object with the ones before it",
+        "Find who wrote it: S3 data events or server access logs of the bucket",
+        "Take write access to the bucket from everybody but CloudTrail",
     ],
     lowerable: false,
     ..Detection::BASE

@@ -2,7 +2,9 @@
 
 use super::Report;
 use crate::detection::Detection;
-use crate::detections::log_files::{LOG_APPENDED, LOG_UNREADABLE, RECORD_CONFLICT, RECORDS_QUARANTINED};
+use crate::detections::log_files::{
+    LOG_APPENDED, LOG_OVERWRITTEN, LOG_UNREADABLE, RECORD_CONFLICT, RECORDS_QUARANTINED,
+};
 use crate::finding::{Match, ObjectFact};
 use crate::object_key::ObjectKey;
 use crate::time::Time;
@@ -40,6 +42,13 @@ impl Subject<'_> {
             found.push(self.fact(&RECORDS_QUARANTINED, report, (&what, &why)));
         }
         found
+    }
+
+    /// Another text was read under the same name before.
+    pub fn overwritten(&self, report: &Report, before: &str) -> Match {
+        let what = format!("log file {} holds another text than before", self.id);
+        let detail = format!("The hash of the text before: {before}.");
+        self.fact(&LOG_OVERWRITTEN, report, (&what, &detail))
     }
 
     /// A record in this file has the identity of another one, and other contents.
