@@ -1,16 +1,23 @@
-//! Writes `events/`: the demo's log files and the Lambda invocations, the same ones every time.
+//! Writes `events/`: the demo's log files and their digests, its settings as an audit records them, and the Lambda
+//! invocations, the same ones every time.
 //!
 //! `cargo run --example make-events`. A small organization's day, 20 November 2026, with an intrusion in the night: an
-//! access key of the CI user `ci-deploy` is used from an address that nobody knows.
+//! access key of the CI user `ci-deploy` is used from an address that nobody knows. After AWS had signed the night's
+//! log files somebody took a record of the intruder out of one.
 
 use std::fs;
 use std::path::Path;
 
-use corpus::{Corpus, Delivery};
+use corpus::{Corpus, Delivery, LogFile};
 use serde_json::{Value, json};
 
+mod chains;
 #[expect(dead_code, reason = "the benchmark uses the rest")]
 mod corpus;
+#[path = "../tests/support/digests.rs"]
+#[expect(dead_code, reason = "the tests use the rest")]
+mod digests;
+mod recording;
 
 /// Midnight of 20 November 2026, UTC, in seconds since 1970.
 const MIDNIGHT: i64 = 1_795_132_800;
@@ -31,6 +38,12 @@ fn main() {
     for file in &files {
         write(&logs.join(&file.key), &file.gzip);
     }
+    for (key, bytes) in chains::digests(&deliveries, &as_signed(&deliveries, &files)) {
+        write(&logs.join(key), &bytes);
+    }
+    let keys = serde_json::to_string_pretty(&digests::public_keys()).expect("JSON") + "\n";
+    write(&events.join("keys.json"), keys.as_bytes());
+    write(&events.join("settings.ndjson"), recording::lines().as_bytes());
     let stop =
         deliveries.iter().position(|delivery| delivery.records.iter().any(|record| record.contains("StopLogging")));
     let sign_in = steps.iter().rfind(|step| step.name == "ConsoleLogin").expect("a step of the intrusion");
@@ -59,6 +72,19 @@ fn quiet_day() -> Corpus {
         organization: Some(ORGANIZATION),
         start: MIDNIGHT + 600,
         pace: 1_920,
+        // In a small organization people are a larger part of what goes on. Written out, so that this day stays as it
+        // is when the corpus changes.
+        weights: &[
+            ("CreateGrant", 3, 6),
+            ("AssumeRole", 3, 6),
+            ("AuthorizeSecurityGroupIngress", 1, 2),
+            ("UpdateFunctionCode20150331v2", 1, 3),
+            ("PutRule", 1, 3),
+            ("ConsoleLogin", 1, 2),
+            ("UserAuthentication", 1, 3),
+            ("CredentialVerification", 1, 3),
+            ("RotateKey", 2, 5),
+        ],
     }
 }
 
@@ -78,6 +104,20 @@ fn hide(steps: &[Step], deliveries: &mut Vec<Delivery>) {
         records.insert(place, step.record());
     }
     deliveries.sort_by_key(|delivery| (delivery.time, delivery.account, delivery.region));
+}
+
+/// The log files as they were delivered: one of them held one more record then. Before the intruder made a bucket
+/// public, he looked for what there is; that he hid.
+fn as_signed(deliveries: &[Delivery], files: &[LogFile]) -> Vec<LogFile> {
+    let hidden = Step::at([3, 8, 31], "s3", "ListBuckets", NEW_USER).reads();
+    let public = |record: &String| record.contains("PutBucketPolicy") && record.contains(INTRUDER);
+    let at = deliveries.iter().position(|delivery| delivery.records.iter().any(public));
+    let at = at.expect("it is hidden somewhere");
+    let mut delivered = deliveries[at].clone();
+    delivered.records.insert(delivered.records.len() / 2, hidden.record());
+    let mut signed = files.to_vec();
+    signed[at].gzip = delivered.pack(Some(ORGANIZATION)).gzip;
+    signed
 }
 
 fn minutes_around(time: i64, region: &'static str) -> Delivery {

@@ -14,6 +14,7 @@ use trail::control::{
 };
 use trail::settings::Settings;
 use trail::snapshot::{Cause, Snapshot};
+use trail::time::Time;
 
 use crate::Ending;
 use crate::cli::{AuditArgs, Format};
@@ -32,13 +33,20 @@ struct Collected {
     logging_account: String,
     /// What could not be read.
     problems: Vec<String>,
+    /// Whether AWS was asked just now. A recording says how things stood when it was taken.
+    live: bool,
 }
 
 /// Runs the command.
 pub(crate) async fn run(arguments: AuditArgs) -> anyhow::Result<Ending> {
     let settings = input::settings(arguments.settings.as_deref())?;
     let collected = match &arguments.snapshot {
-        Some(path) => recorded(path, &arguments)?,
+        Some(path) => {
+            ensure!(arguments.account.is_empty(), "--account is for live accounts: a recording is judged whole");
+            let shown = path.display().to_string();
+            let file = std::fs::File::open(path).with_context(|| shown.clone())?;
+            recorded(&shown, BufReader::new(file), arguments.logging_account.as_deref())?
+        }
         None => live(&arguments).await?,
     };
     if let Some(path) = &arguments.record {
@@ -49,7 +57,10 @@ pub(crate) async fn run(arguments: AuditArgs) -> anyhow::Result<Ending> {
         None => None,
     };
     let judged = judge(&collected, &settings, table.as_ref()).await?;
-    print(&judged, &settings, &arguments)?;
+    let mut printer = Printer::new();
+    for verdict in &judged.verdicts {
+        print_one(&mut printer, verdict, &settings, arguments.format)?;
+    }
     collected.problems.iter().chain(&judged.problems).for_each(|problem| output::note(problem));
     if judged.left_out > 0 {
         let said = "verdicts rest on a deployment's own state (digests, canary, subscribers) and were left out";
@@ -120,16 +131,19 @@ async fn live(arguments: &AuditArgs) -> anyhow::Result<Collected> {
     bar.finish_and_clear();
     let logging_account = logging_account.unwrap_or_else(|| collector.home().to_owned());
     let accounts = if arguments.account.is_empty() { known } else { Some(asked) };
-    Ok(Collected { snapshots, accounts, logging_account, problems })
+    Ok(Collected { snapshots, accounts, logging_account, problems, live: true })
 }
 
-/// A file that `--record` wrote: a snapshot a line. One that cannot be read does not cost the others.
-fn recorded(path: &Path, arguments: &AuditArgs) -> anyhow::Result<Collected> {
-    let shown = path.display();
-    let file = std::fs::File::open(path).with_context(|| format!("{shown}"))?;
+/// Judges what `--record` wrote, each account as of then.
+pub(crate) async fn judge_recording(shown: &str, text: &str, settings: &Settings) -> anyhow::Result<Judged> {
+    judge(&recorded(shown, text.as_bytes(), None)?, settings, None).await
+}
+
+/// What `--record` wrote: a snapshot a line. One that cannot be read does not cost the others.
+fn recorded(shown: &str, text: impl BufRead, logging_account: Option<&str>) -> anyhow::Result<Collected> {
     let (mut snapshots, mut problems) = (Vec::new(), Vec::new());
-    for (number, line) in BufReader::new(file).split(b'\n').enumerate() {
-        let line = line.with_context(|| format!("{shown}"))?;
+    for (number, line) in text.split(b'\n').enumerate() {
+        let line = line.with_context(|| shown.to_owned())?;
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
@@ -144,10 +158,9 @@ fn recorded(path: &Path, arguments: &AuditArgs) -> anyhow::Result<Collected> {
             None => bail!("{shown} holds no snapshot\nhint: write one with qtrail audit --record {shown}"),
         }
     }
-    ensure!(arguments.account.is_empty(), "--account is for live accounts: a recording is judged whole");
     let accounts = snapshots.iter().map(|snapshot: &Snapshot| snapshot.account.clone()).collect();
-    let logging_account = arguments.logging_account.clone().unwrap_or_default();
-    Ok(Collected { snapshots, accounts: Some(accounts), logging_account, problems })
+    let logging_account = logging_account.unwrap_or_default().to_owned();
+    Ok(Collected { snapshots, accounts: Some(accounts), logging_account, problems, live: false })
 }
 
 fn record(path: &Path, snapshots: &[Snapshot]) -> anyhow::Result<()> {
@@ -169,22 +182,22 @@ async fn judge(collected: &Collected, settings: &Settings, table: Option<&State>
             Some(table) => own_state(table, &snapshot.account).await?,
             None => trail::control::OwnState::default(),
         };
-        let context = context(collected, settings, state);
+        let time = if collected.live { now() } else { snapshot.taken };
+        let context = Context { state, ..context(collected, settings, time) };
         judge_one(&mut judged, snapshot, &context, table.is_none());
     }
     judged.verdicts.sort_by(|a, b| key_of(a).cmp(&key_of(b)));
     Ok(judged)
 }
 
-fn context(collected: &Collected, settings: &Settings, state: trail::control::OwnState) -> Context {
+fn context(collected: &Collected, settings: &Settings, time: Time) -> Context {
     let member = |id: &String| Member { id: id.clone(), active: true, recorded: None };
-    let known = Context::new(settings, now());
+    let known = Context::new(settings, time);
     let set = &settings.audit.logging_account;
     Context {
         logging_account: if set.is_empty() { collected.logging_account.clone() } else { set.clone() },
         accounts: collected.accounts.as_ref().map(|accounts| accounts.iter().map(member).collect()),
         earlier: trail::control::Earlier::First,
-        state,
         ..known
     }
 }
@@ -215,14 +228,6 @@ fn key_of(verdict: &Verdict) -> impl Ord + use<'_> {
     };
     let worst = std::cmp::Reverse(verdict.severity);
     (group, worst, &verdict.control_id, &verdict.account, &verdict.region, &verdict.resource)
-}
-
-fn print(judged: &Judged, settings: &Settings, arguments: &AuditArgs) -> anyhow::Result<()> {
-    let mut printer = Printer::new();
-    for verdict in &judged.verdicts {
-        print_one(&mut printer, verdict, settings, arguments.format)?;
-    }
-    Ok(())
 }
 
 /// Prints a verdict; in text those that pass or do not apply are not in colour.

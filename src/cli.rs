@@ -45,7 +45,7 @@ pub(crate) enum Command {
     Findings(FindingsArgs),
     /// Whether everything runs: each line is ok or says what to do
     Status(StatusArgs),
-    /// A small organization's day with an intrusion hidden in it; nothing to set up
+    /// A small organization's day with an intrusion hidden in it, its trail settings and digests; nothing to set up
     Demo(DemoArgs),
     /// Judge trail settings as controls: of all accounts, or as they were recorded
     #[command(after_help = "Examples:\n  qtrail audit --profile logging\n  qtrail audit --profile logging --account \
@@ -190,7 +190,7 @@ pub(crate) struct StatusArgs {
 /// `qtrail audit`.
 #[derive(Debug, Args)]
 pub(crate) struct AuditArgs {
-    /// Judge a recording instead of asking AWS
+    /// Judge a recording instead of asking AWS, as of when it was taken
     #[arg(long, value_name = "FILE", conflicts_with_all = ["profile", "record"])]
     pub(crate) snapshot: Option<PathBuf>,
     /// Whose credentials ask, as ~/.aws/config names them
@@ -254,7 +254,7 @@ pub(crate) enum ProblemFormat {
 /// `qtrail demo`.
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// Print the findings and end
+    /// Print and end
     #[arg(long)]
     pub(crate) no_view: bool,
     /// How findings are printed

@@ -48,7 +48,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<Ending> {
     match command {
         Command::Scan(arguments) => scan::run(&arguments),
-        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Demo(arguments) => block_on(demo::run(arguments)),
         Command::Ingest(arguments) => block_on(ingest::run(arguments)),
         Command::Findings(arguments) => block_on(findings::run(arguments)),
         Command::Status(arguments) => block_on(status::run(arguments)),

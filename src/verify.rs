@@ -23,27 +23,32 @@ use source::Source;
 
 /// Runs the command.
 pub(crate) async fn run(arguments: VerifyArgs) -> anyhow::Result<Ending> {
-    let started = Instant::now();
     let keys = keys(&arguments)?;
     if let (Some(from), Some(to)) = (arguments.from, arguments.to) {
         ensure!(from < to, "--from {from} is not before --to {to}");
     }
-    let source = Source::open(&arguments.source).await?;
+    let asked = Asked { from: arguments.from, to: arguments.to, now: now() };
+    let verified = verify(&arguments.source, keys, asked).await?;
+    print(&mut Printer::new(), &verified.problems, arguments.format)?;
+    output::note(&verified.summary());
+    Ok(verified.ending())
+}
+
+/// Verifies all chains of a bucket or a folder.
+pub(crate) async fn verify(name: &str, keys: PublicKeys, asked: Asked) -> anyhow::Result<Verified> {
+    let started = Instant::now();
+    let source = Source::open(name).await?;
     let listed = Listed::of(source.list().await?);
-    if listed.digests.is_empty() && listed.logs.is_empty() && arguments.from.is_none() && arguments.to.is_none() {
+    if listed.digests.is_empty() && listed.logs.is_empty() && asked.window().is_none() {
         bail!(
-            "{}: no digests and no log files there\nhint: digests lie under AWSLogs/…/CloudTrail-Digest/; say --from \
-             and --to if there should be some",
-            arguments.source
+            "{name}: no digests and no log files there\nhint: digests lie under AWSLogs/…/CloudTrail-Digest/; say \
+             --from and --to if there should be some"
         );
     }
     let bar = output::progress((listed.logs.len() + listed.digests.values().map(Vec::len).sum::<usize>()) as u64);
-    let asked = Asked { from: arguments.from, to: arguments.to, now: now() };
     let verification = Verification { source, keys, asked, hashes: RandomState::new(), bar };
     let verified = Arc::new(verification).all(listed).await;
-    print(&verified, arguments.format)?;
-    output::note(&verified.summary(started.elapsed().as_secs_f64()));
-    Ok(verified.ending())
+    Ok(Verified { seconds: started.elapsed().as_secs_f64(), ..verified })
 }
 
 fn keys(arguments: &VerifyArgs) -> anyhow::Result<PublicKeys> {
@@ -59,9 +64,9 @@ fn now() -> Time {
     Time(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
-fn print(verified: &Verified, format: ProblemFormat) -> anyhow::Result<()> {
-    let mut printer = Printer::new();
-    for problem in &verified.problems {
+/// Prints problems, a line each.
+pub(crate) fn print(printer: &mut Printer, problems: &[Problem], format: ProblemFormat) -> anyhow::Result<()> {
+    for problem in problems {
         match format {
             ProblemFormat::Text => printer.graded(problem.severity, &problem.line())?,
             ProblemFormat::Ndjson => printer.line(&serde_json::to_string(problem)?)?,
@@ -72,10 +77,13 @@ fn print(verified: &Verified, format: ProblemFormat) -> anyhow::Result<()> {
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
-struct Asked {
-    from: Option<Time>,
-    to: Option<Time>,
-    now: Time,
+pub(crate) struct Asked {
+    /// From when on everything has to be covered.
+    pub(crate) from: Option<Time>,
+    /// Until when.
+    pub(crate) to: Option<Time>,
+    /// The time of the judgement.
+    pub(crate) now: Time,
 }
 
 impl Asked {
@@ -129,13 +137,15 @@ struct Verification {
 
 /// What came of it.
 #[derive(Debug, Default)]
-struct Verified {
-    problems: Vec<Problem>,
+pub(crate) struct Verified {
+    /// What is wrong, in order of chain and time.
+    pub(crate) problems: Vec<Problem>,
     digests: usize,
     logs: usize,
     /// Log files that nothing signs and nothing should: older than the first digest, or while validation was off.
     beyond: usize,
     covered: Option<Window>,
+    seconds: f64,
 }
 
 impl Verification {
@@ -229,15 +239,16 @@ impl Verified {
     }
 
     /// The last line. `covered` is what every chain covers.
-    fn summary(&self, seconds: f64) -> String {
+    pub(crate) fn summary(&self) -> String {
         let covered = self.covered.filter(|covered| covered.from < covered.to);
         let covered = covered.map_or_else(|| "-".to_owned(), |covered| covered.to_string());
         format!(
-            "digests={} logs={} beyond={} problems={} covered={covered} seconds={seconds:.2}",
+            "digests={} logs={} beyond={} problems={} covered={covered} seconds={:.2}",
             self.digests,
             self.logs,
             self.beyond,
-            self.problems.len()
+            self.problems.len(),
+            self.seconds
         )
     }
 

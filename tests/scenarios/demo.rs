@@ -21,10 +21,11 @@ fn invocation(name: &str) -> Value {
     serde_json::from_str(&text).expect("JSON")
 }
 
-/// Every log file of the day, by key.
+/// Every log file of the day, by key. Digests lie elsewhere.
 fn the_day() -> Vec<LogFile> {
     let mut files = Vec::new();
     gather(&events("aws"), &mut files);
+    files.retain(|file| file.key.contains("/CloudTrail/"));
     files.sort_by(|a, b| a.key.cmp(&b.key));
     files
 }
@@ -70,6 +71,73 @@ impl Example {
     }
 }
 
+/// What a command that succeeds or finds something prints, started where the repository is.
+fn qtrail(arguments: &[&str], status: i32) -> String {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_qtrail"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(arguments)
+        .output()
+        .expect("qtrail runs");
+    assert_eq!(output.status.code(), Some(status), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+fn demo(format: &str) -> String {
+    qtrail(&["demo", "--no-view", "--format", format], 0)
+}
+
+fn lines(output: &str) -> Vec<Value> {
+    output.lines().map(|line| serde_json::from_str(line).expect("a JSON object a line")).collect()
+}
+
+#[test]
+fn the_demo_prints_the_same_every_time() {
+    for format in ["text", "ndjson", "ocsf"] {
+        assert_eq!(demo(format), demo(format), "{format}");
+    }
+    assert!(lines(&demo("ocsf")).iter().all(|line| line["class_uid"].is_u64()));
+}
+
+#[test]
+fn the_demo_shows_where_the_trail_falls_short() {
+    let shown = lines(&demo("ndjson"));
+    let verdicts: BTreeSet<(&str, &str, &str)> =
+        shown.iter().filter(|line| line.get("control_id").is_some()).map(verdict).collect();
+    for expected in [
+        ("FAIL", "s3-write-events", "111122223333"),
+        ("PARTIAL", "log-bucket-immutable", "999988887777"),
+        ("PARTIAL", "management-events-complete", "111122223333"),
+        ("UNKNOWN", "management-events-complete", "222233334444"),
+    ] {
+        assert!(verdicts.contains(&expected), "{expected:?}: {verdicts:?}");
+    }
+    assert!(verdicts.iter().all(|(status, ..)| ["FAIL", "PARTIAL", "UNKNOWN"].contains(status)), "{verdicts:?}");
+    let by_hand = ["audit", "--snapshot", "events/settings.ndjson", "--settings", "events/config.toml"];
+    let by_hand = qtrail(&by_hand, 2);
+    let text = demo("text");
+    let (_, text) = text.split_once("could not be seen:\n\n").expect("a part with verdicts");
+    let (text, _) = text.split_once("\nLog files").expect("a part after it");
+    assert!(by_hand.starts_with(text), "{by_hand}\n{text}");
+}
+
+fn verdict(line: &Value) -> (&str, &str, &str) {
+    let said = |member: &str| line[member].as_str().expect("text");
+    (said("status"), said("control_id"), said("account"))
+}
+
+#[test]
+fn one_log_file_of_the_demo_was_tampered_with_and_every_other_one_is_proven() {
+    let shown = lines(&demo("ndjson"));
+    let problems: Vec<&Value> = shown.iter().filter(|line| line.get("chain").is_some()).collect();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert_eq!(problems[0]["kind"], "log_changed");
+    let object = problems[0]["object"].as_str().expect("a key");
+    assert!(object.contains("/111122223333_CloudTrail_eu-west-1_20261120T0315Z_"), "{object}");
+    let by_hand = qtrail(&["verify", "--keys", "events/keys.json", "events/aws"], 1);
+    assert_eq!(by_hand.lines().count(), 1, "{by_hand}");
+    assert!(demo("text").contains(&by_hand), "{by_hand}");
+}
+
 fn said(output: &Output) -> String {
     output.stdout.all().join("\n")
 }
@@ -82,13 +150,9 @@ async fn the_functions_find_in_the_days_bucket_what_the_demo_shows() {
         let answer = example.ingest.invoke(&batch_of(QUEUE, &bodies)).await.expect("an answer");
         assert!(failures(&answer).is_empty(), "{answer}");
     }
-    let demo = std::process::Command::new(env!("CARGO_BIN_EXE_qtrail"))
-        .args(["demo", "--no-view", "--format", "ndjson"])
-        .output()
-        .expect("qtrail runs");
-    let demo = String::from_utf8(demo.stdout).expect("UTF-8");
+    let shown = lines(&demo("ndjson"));
     let shown: BTreeSet<(String, u64)> =
-        demo.lines().map(|line| id_and_count(&serde_json::from_str(line).expect("JSON"))).collect();
+        shown.iter().filter(|line| line.get("finding_id").is_some()).map(id_and_count).collect();
     let found = example.stack.findings().await;
     let found = found.iter().map(|finding| (finding.finding_id.clone(), finding.event_count() as u64)).collect();
     assert_eq!(shown, found);
