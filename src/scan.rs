@@ -200,11 +200,15 @@ struct Gathered {
 
 impl Gathered {
     fn take(&mut self, read: Read) {
-        self.scanned.files += 1;
         let report = match read.report {
             Ok(report) => report,
-            Err(error) => return self.unread(format!("{}: {error}", read.name)),
+            Err(error) => {
+                self.scanned.files += 1;
+                return self.unread(format!("{}: {error}", read.name));
+            }
         };
+        // Digests lie beside log files and are none: `qtrail verify` reads them.
+        self.scanned.files += usize::from(!report.digest);
         if let Some(problem) = &report.problem {
             self.unread(format!("{}: {problem}", read.name));
         }
