@@ -222,7 +222,7 @@ fn subject(finding: &Finding, settings: &Settings) -> String {
     };
     let head = format!("[{}] {}: ", severity_word(finding.severity), clean(account));
     let room = SUBJECT_CAP.saturating_sub(head.len() + outcome.len());
-    let said: String = ascii(&sentence(finding)).chars().take(room).collect();
+    let said = fit(&ascii_of(&sentence(finding)), room);
     ascii(&format!("{head}{said}{outcome}"))
 }
 
@@ -642,9 +642,24 @@ fn unmarked(text: &str) -> String {
         .replace('@', "@\u{2060}")
 }
 
-/// Printable ASCII.
+/// Printable ASCII, no longer than a subject.
 fn ascii(text: &str) -> String {
-    text.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).take(SUBJECT_CAP).collect()
+    ascii_of(text).chars().take(SUBJECT_CAP).collect()
+}
+
+fn ascii_of(text: &str) -> String {
+    text.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect()
+}
+
+/// ASCII text that is no longer than `room`; what is cut is cut between words, and seen to be.
+fn fit(text: &str, room: usize) -> String {
+    const CUT: &str = "...";
+    if text.len() <= room {
+        return text.to_owned();
+    }
+    let kept = text.get(..room.saturating_sub(CUT.len())).unwrap_or_default();
+    let kept = kept.rsplit_once(' ').map_or(kept, |(words, _)| words);
+    format!("{}{CUT}", kept.trim_end_matches([',', ':', ' '])).chars().take(room).collect()
 }
 
 fn cap(text: &str) -> String {

@@ -125,7 +125,8 @@ fn multi_region(look: &Look<'_>) -> Vec<Verdict> {
         let reason = format!("{} records all management calls in {regions} regions", clean(trail.name));
         return vec![look.pass(trail.arn, reason)];
     }
-    let open = candidates.iter().any(|(trail, candidate)| candidate.may_be_whole(trail));
+    // Whether a trail that is known to leave something out records anything at all is another question.
+    let open = candidates.iter().any(|(trail, candidate)| candidate.may_be_whole(trail) || candidate.blind);
     if open || (everywhere.is_empty() && !look.dark_regions().is_empty()) || look.view.regions().is_empty() {
         return vec![look.blinded(look.account())];
     }
