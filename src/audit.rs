@@ -92,7 +92,7 @@ async fn live(arguments: &AuditArgs) -> anyhow::Result<Collected> {
         ..Options::default()
     };
     let logging_account = arguments.logging_account.clone();
-    let mut collector = Collector::connect(&config, options).await?;
+    let collector = Collector::connect(&config, options).await?;
     let mut problems = Vec::new();
     let known = match collector.accounts().await {
         Ok(accounts) => Some(accounts),

@@ -6,18 +6,18 @@
 //! # Who asks
 //! The account whose credentials the collector has is asked with them; every other account, that a question leads to,
 //! with the read-only role of `member-role.yaml` there. A bucket is asked with the role of the account that owns it, a
-//! key, topic or log group with the role of the account in its ARN, an organization's trail with the role of the
+//! key or log group with the role of the account in its ARN, an organization's trail with the role of the
 //! organization's management account; where that cannot be, with the role of the account that is audited. Roles are
 //! taken in known accounts alone: whoever names a key in an account of his own would hear the external id, and could
 //! answer what he likes.
 //!
 //! # How many calls
-//! For an account with R enabled regions and T trails that are seen there, which name B buckets, K keys, G log groups
-//! and N topics, [`Depth::Everything`] asks `6 + 7 R + S + T + 12 B + 4 K + G + N` questions: role, regions,
+//! For an account with R enabled regions and T trails that are seen there, which name B buckets, K keys and G log
+//! groups, [`Depth::Everything`] asks `6 + 7 R + S + T + 12 B + 4 K + G` questions: role, regions,
 //! organization, buckets, IAM and the account's public access block; in each region the trails, functions, VPCs, flow
 //! logs and three for AWS Config; a status for each of the S places where a trail is seen (R for a trail over all
 //! regions). Each account beyond its own whose role is needed adds one, each further candidate for a bucket's owner up
-//! to two. The collector's own account adds `3 + 2 P` for an organization with P service control policies, and needs
+//! to two. The collector's own account adds `2 + 2 P` for an organization with P service control policies, and needs
 //! no role.
 //! [`Depth::Status`] asks `2 + R + S`. Pages after the first and repetitions come on top.
 
@@ -32,6 +32,7 @@ mod trails;
 mod xml;
 
 use std::collections::BTreeSet;
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -56,7 +57,7 @@ pub struct Options {
     pub external_id: String,
     /// The account that the log buckets belong to; empty for the collector's own.
     pub logging_account: String,
-    /// Further accounts with the role, where keys, topics and log groups may be: those of the organization.
+    /// Further accounts with the role, where keys and log groups may be: those of the organization.
     pub accounts: BTreeSet<String>,
     /// How long one account may take. What was not answered by then is a refusal.
     pub time: Duration,
@@ -90,6 +91,8 @@ pub struct Collector {
     client: Client,
     credentials: SharedCredentialsProvider,
     options: Options,
+    /// Accounts with the role, beside those of the options: they are learned later.
+    known: RwLock<BTreeSet<String>>,
 }
 
 impl Collector {
@@ -98,7 +101,7 @@ impl Collector {
     pub async fn connect(config: &SdkConfig, options: Options) -> Result<Self, Error> {
         let missing = || Error::Configuration("there are no AWS credentials to ask with".to_owned());
         let credentials = config.credentials_provider().ok_or_else(missing)?;
-        let mut collector = Self { client: Client::new(config)?, credentials, options };
+        let mut collector = Self { client: Client::new(config)?, credentials, options, known: RwLock::default() };
         if collector.options.home.is_empty() {
             collector.options.home = Run::new(&collector, "")
                 .caller()
@@ -112,8 +115,16 @@ impl Collector {
     }
 
     /// Says which further accounts have the role.
-    pub fn know(&mut self, accounts: impl IntoIterator<Item = String>) {
-        self.options.accounts.extend(accounts);
+    pub fn know(&self, accounts: impl IntoIterator<Item = String>) {
+        self.known.write().unwrap_or_else(PoisonError::into_inner).extend(accounts);
+    }
+
+    /// Whether an account is known to have the role.
+    fn knows(&self, account: &str) -> bool {
+        let options = &self.options;
+        [options.home.as_str(), options.logging_account.as_str()].contains(&account)
+            || options.accounts.contains(account)
+            || self.known.read().unwrap_or_else(PoisonError::into_inner).contains(account)
     }
 
     /// The account of the collector's own credentials.
