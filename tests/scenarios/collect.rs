@@ -16,18 +16,18 @@ use crate::support::s3::S3;
 use crate::support::{ACCESS_KEY, SECRET_KEY};
 
 /// AWS and a collector with the credentials of an account that no other test uses.
-struct World {
-    aws: CloudTrail,
-    key: String,
+pub(super) struct World {
+    pub(super) aws: CloudTrail,
+    pub(super) key: String,
     collector: Collector,
 }
 
 impl World {
-    async fn of(home: &str) -> Self {
+    pub(super) async fn of(home: &str) -> Self {
         Self::with(home, Options::default()).await
     }
 
-    async fn with(home: &str, options: Options) -> Self {
+    pub(super) async fn with(home: &str, options: Options) -> Self {
         let aws = CloudTrail::start().await;
         let key = Moto::shared().key_of(home).await;
         aws.knows(&key, home);
@@ -56,11 +56,11 @@ impl World {
         self.put(&format!("/{bucket}"), place).await;
     }
 
-    async fn put(&self, target: &str, body: &str) {
+    pub(super) async fn put(&self, target: &str, body: &str) {
         Moto::shared().ask("s3", &self.key, &Call::put(target, body)).await;
     }
 
-    async fn snapshot(&self, account: &str) -> Snapshot {
+    pub(super) async fn snapshot(&self, account: &str) -> Snapshot {
         self.collector.snapshot(account, Depth::Everything).await
     }
 }
@@ -97,7 +97,7 @@ fn cause(answer: &Answer) -> Option<Cause> {
 }
 
 /// A trail with all that a trail can name, in an organization. Its bucket is called after the account.
-async fn good(world: &World, account: &str) -> Trail {
+pub(super) async fn good(world: &World, account: &str) -> Trail {
     let key = Moto::shared().key_of(account).await;
     let ask = async |service: &str, call: Call| Moto::shared().ask(service, &key, &call).await;
     let created = ask("kms", Call::json("TrentService.CreateKey", &json!({}))).await;

@@ -36,11 +36,11 @@ pub(super) fn qtrail_on(stack: &Stack, arguments: &[&str]) -> Output {
     command.output().expect("qtrail runs")
 }
 
-fn stdout(output: &Output) -> &str {
+pub(super) fn stdout(output: &Output) -> &str {
     std::str::from_utf8(&output.stdout).expect("UTF-8")
 }
 
-fn stderr(output: &Output) -> &str {
+pub(super) fn stderr(output: &Output) -> &str {
     std::str::from_utf8(&output.stderr).expect("UTF-8")
 }
 

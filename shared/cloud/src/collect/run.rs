@@ -229,8 +229,12 @@ impl<'c> Run<'c> {
         };
         let id = body(described)["KeyMetadata"]["Arn"].as_str().unwrap_or(key).to_owned();
         let asks = described.account.clone();
-        let parameters = [("KeyId", id.as_str())];
-        let asked = api::OF_KEYS.map(async |api| self.ask(&asks, api, region, &parameters).await);
+        let parameters = [("KeyId", id.as_str()), ("PolicyName", "default")];
+        let asked = api::OF_KEYS.map(async |api| {
+            // A key has this one policy; older endpoints want it named.
+            let count = if api.operation() == "GetKeyPolicy" { 2 } else { 1 };
+            self.ask(&asks, api, region, &parameters[..count]).await
+        });
         answers.extend(join_all(asked).await);
         answers
     }

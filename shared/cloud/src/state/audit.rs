@@ -116,6 +116,16 @@ impl State {
         items.iter().map(decode).collect()
     }
 
+    /// How a control stood at a past time: a verdict for each resource; none before anybody looked.
+    pub async fn verdicts_at(&self, account: &str, control: &str, time: Time) -> Result<Vec<Verdict>, Error> {
+        let history = self.verdict_history(account, control).await?;
+        let mut stood: BTreeMap<String, Option<Verdict>> = BTreeMap::new();
+        for change in history.into_iter().filter(|change| change.at <= time) {
+            stood.insert(change.resource, change.verdict);
+        }
+        Ok(stood.into_values().flatten().collect())
+    }
+
     /// What the last run over an account could see; none before the first.
     pub async fn audit_run(&self, account: &str) -> Result<Option<AuditRun>, Error> {
         let item = self.get(keys(&format!("A#{account}"), "RUN")).await?;

@@ -36,6 +36,8 @@ pub struct Trail<'s> {
     pub key: &'s str,
     /// The log group it delivers to, as an ARN; empty for none.
     pub log_group: &'s str,
+    /// The topic that it tells of each log file, as an ARN; empty for none.
+    pub topic: &'s str,
     /// `IsMultiRegionTrail`.
     pub multi_region: bool,
     /// `IsOrganizationTrail`.
@@ -169,6 +171,7 @@ impl<'s> Trail<'s> {
             prefix: said("S3KeyPrefix"),
             key: said("KmsKeyId"),
             log_group: said("CloudWatchLogsLogGroupArn"),
+            topic: said("SnsTopicARN"),
             multi_region: boolean(field(value, "IsMultiRegionTrail")) == Some(true),
             organization: boolean(field(value, "IsOrganizationTrail")) == Some(true),
             global_events: boolean(field(value, "IncludeGlobalServiceEvents")),
