@@ -6,14 +6,16 @@ use std::path::Path;
 use anyhow::{Context as _, bail, ensure};
 use cloud::audit::own_state;
 use cloud::collect::{Collector, Depth, Options};
-use cloud::deployment::{now, sdk_config_of};
+use cloud::deployment::sdk_config_of;
 use cloud::state::State;
 use futures::{StreamExt, stream};
 use trail::control::{
-    Context, Coverage, Member, Status, Verdict, View, last_line, verdict_json, verdict_lines, verdict_ocsf,
+    Context, Coverage, Earlier, Member, OwnState, Status, Verdict, View, last_line, verdict_json, verdict_lines,
+    verdict_ocsf,
 };
 use trail::settings::Settings;
 use trail::snapshot::{Cause, Snapshot};
+use trail::time::Time;
 
 use crate::Ending;
 use crate::cli::{AuditArgs, Format};
@@ -146,8 +148,16 @@ fn recorded(path: &Path, arguments: &AuditArgs) -> anyhow::Result<Collected> {
     }
     ensure!(arguments.account.is_empty(), "--account is for live accounts: a recording is judged whole");
     let accounts = snapshots.iter().map(|snapshot: &Snapshot| snapshot.account.clone()).collect();
-    let logging_account = arguments.logging_account.clone().unwrap_or_default();
+    let logging_account = arguments.logging_account.clone().unwrap_or_else(|| home_of(&snapshots).to_owned());
     Ok(Collected { snapshots, accounts: Some(accounts), logging_account, problems })
+}
+
+/// The account that asked: it takes the roles in all others, and needs none in its own.
+fn home_of(snapshots: &[Snapshot]) -> &str {
+    let takes_role = |snapshot: &Snapshot| snapshot.answers.iter().position(|a| a.call == "sts:AssumeRole");
+    let taken = snapshots.iter().find_map(|snapshot| Some(&snapshot.answers[takes_role(snapshot)?].account));
+    let own = || snapshots.iter().find(|snapshot| takes_role(snapshot).is_none()).map(|snapshot| &snapshot.account);
+    taken.or_else(own).map_or("", String::as_str)
 }
 
 fn record(path: &Path, snapshots: &[Snapshot]) -> anyhow::Result<()> {
@@ -167,23 +177,24 @@ async fn judge(collected: &Collected, settings: &Settings, table: Option<&State>
     for snapshot in &collected.snapshots {
         let state = match table {
             Some(table) => own_state(table, &snapshot.account).await?,
-            None => trail::control::OwnState::default(),
+            None => OwnState::default(),
         };
-        let context = context(collected, settings, state);
+        let context = context(collected, settings, (snapshot.taken, state));
         judge_one(&mut judged, snapshot, &context, table.is_none());
     }
     judged.verdicts.sort_by(|a, b| key_of(a).cmp(&key_of(b)));
     Ok(judged)
 }
 
-fn context(collected: &Collected, settings: &Settings, state: trail::control::OwnState) -> Context {
+/// A recording is judged as of when it was made.
+fn context(collected: &Collected, settings: &Settings, (taken, state): (Time, OwnState)) -> Context {
     let member = |id: &String| Member { id: id.clone(), active: true, recorded: None };
-    let known = Context::new(settings, now());
+    let known = Context::new(settings, taken);
     let set = &settings.audit.logging_account;
     Context {
         logging_account: if set.is_empty() { collected.logging_account.clone() } else { set.clone() },
         accounts: collected.accounts.as_ref().map(|accounts| accounts.iter().map(member).collect()),
-        earlier: trail::control::Earlier::First,
+        earlier: Earlier::First,
         state,
         ..known
     }

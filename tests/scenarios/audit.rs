@@ -11,13 +11,13 @@ use trail::silence::Heard;
 use trail::snapshot::Snapshot;
 
 use super::collect::{World, good};
-use super::command::{qtrail_on, stderr, stdout};
+use super::command::{json_lines, qtrail_on, stderr, stdout};
 use super::*;
 use crate::support::cloudtrail::{CloudTrail, Fault, Trail};
 use crate::support::lambda::FunctionError;
 use crate::support::moto::{Call, Moto};
 use crate::support::proxy::{self, Plan, Requests};
-use crate::support::{ACCESS_KEY, REGION, SECRET_KEY};
+use crate::support::{ACCESS_KEY, SECRET_KEY};
 
 /// A deployment in an account, with AWS around it.
 struct Audited {
@@ -37,8 +37,7 @@ fn seconds() -> i64 {
 fn healthy(account: &str, name: &str, bucket: &str, more: &Value) -> Trail {
     let mut trail = Trail::of(account, name, bucket, more);
     let now = seconds();
-    trail.status =
-        json!({"IsLogging": true, "LatestDeliveryTime": now - 300, "LatestDigestDeliveryTime": now - 1800});
+    trail.status = json!({"IsLogging": true, "LatestDeliveryTime": now - 300, "LatestDigestDeliveryTime": now - 1800});
     trail
 }
 
@@ -141,7 +140,6 @@ async fn a_second() {
     tokio::time::sleep(Duration::from_millis(1100)).await;
 }
 
-
 /// The control that a stopped trail fails first of all.
 const DELIVERY: &str = "trail-delivery-healthy";
 
@@ -155,9 +153,12 @@ async fn the_first_verdict_is_a_change_from_nothing_and_the_same_again_is_none()
     for held in &verdicts {
         let lines = audited.history(&held.verdict.control_id).await;
         assert!(lines.iter().all(|line| line.before.is_none()), "{lines:?}");
-        assert!(!held.verdict.evidence.is_empty() || held.verdict.control().is_some_and(|c| c.calls.is_empty()));
         assert!(lines.iter().any(|line| line.verdict.as_ref() == Some(&held.verdict) && !line.snapshot.is_empty()));
     }
+    let delivery = verdicts.iter().find(|held| held.verdict.control_id == DELIVERY).expect("judged");
+    assert!(
+        delivery.verdict.evidence.iter().any(|one| one.call == "cloudtrail:GetTrailStatus" && one.sha256.len() == 64)
+    );
     let keys = audited.stack.s3.keys(DATA, &format!("evidence/snapshots/{}/", audited.home)).await;
     assert_eq!(keys.len(), 1);
     let kept = audited.stack.s3.get(DATA, &keys[0]).await.expect("kept");
@@ -235,11 +236,12 @@ async fn what_is_fixed_closes_and_what_breaks_again_opens_and_is_told_again() {
     assert_eq!(then, expected);
     let before = state.verdicts_at(&audited.home, DELIVERY, Time(0)).await.expect("history");
     assert!(before.is_empty(), "nobody had looked");
-    let told: Vec<String> = audited.stack.history().await.iter().map(|l| l["what"].as_str().unwrap_or_default().into()).collect();
+    let told: Vec<String> =
+        audited.stack.history().await.iter().map(|l| l["what"].as_str().unwrap_or_default().into()).collect();
     assert!(told.contains(&"closed as fixed".to_owned()) && told.contains(&"reopened".to_owned()), "{told:?}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_somebody_calls_fixed_and_is_not_opens_again_but_not_what_is_expected() {
     let audited = Audited::start("200000000003").await;
     audited.switch(false);
@@ -255,7 +257,7 @@ async fn what_somebody_calls_fixed_and_is_not_opens_again_but_not_what_is_expect
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_trail_that_is_gone_takes_its_verdicts_with_it() {
     let audited = Audited::start("200000000004").await;
     audited.run().await;
@@ -396,7 +398,8 @@ async fn an_account_is_looked_at_once_its_trail_is_changed_and_who_did_it_is_sai
     assert_eq!(touched().await, json!({"accounts": 0}), "once");
     deliver_until_done(&ingest, &batch([&file])).await;
     assert_eq!(touched().await, json!({"accounts": 0}), "delivered again it is no news");
-    let sent: Value = serde_json::from_str(audited.aws.queued()[0]["MessageBody"].as_str().expect("a body")).expect("JSON");
+    let sent: Value =
+        serde_json::from_str(audited.aws.queued()[0]["MessageBody"].as_str().expect("a body")).expect("JSON");
     a_second().await;
     let answer = audited.audit.invoke(&accounts(&[sent])).await.expect("an answer");
     assert!(failures(&answer).is_empty());
@@ -430,14 +433,16 @@ async fn throttled_denied_and_late_answers_are_verdicts_and_end_nothing() {
     for (control, status) in [
         ("management-events-complete", Said::Unknown),
         ("trail-administrators", Said::Unknown),
-        ("vpc-flow-logs", Said::Unknown),
+        ("vpc-flow-logs", Said::Fail),
         (DELIVERY, Said::Pass),
     ] {
         let said = audited.said(control).await;
         assert_eq!(said[0].0, status, "{control}: {said:?}");
     }
     let run = audited.state().audit_run(&audited.home).await.expect("a run").expect("kept");
-    assert!(run.blind.iter().any(|line| line.starts_with("cloudtrail:GetEventSelectors")), "{:?}", run.blind);
+    for call in ["cloudtrail:GetEventSelectors", "ec2:DescribeVpcs us-east-1", "config:DescribeDeliveryChannels"] {
+        assert!(run.blind.iter().any(|line| line.starts_with(call)), "{call}: {:?}", run.blind);
+    }
 }
 
 #[tokio::test]
@@ -514,6 +519,145 @@ async fn what_is_collected_is_what_the_controls_read() {
     assert_eq!(blind(&snapshot), own_state);
     snapshot.answers.retain(|answer| !answer.is_about("Name", trail.arn()));
     assert!(blind(&snapshot).len() > own_state.len(), "an answer less is seen");
+}
+
+impl Audited {
+    /// The command with this account's credentials; `arguments` come behind `audit`.
+    fn qtrail(&self, arguments: &[&str]) -> Output {
+        let mut command = super::command::command();
+        command
+            .arg("audit")
+            .args(arguments)
+            .env("AWS_ENDPOINT_URL", self.aws.url())
+            .env("AWS_REGION", "eu-west-1")
+            .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+            .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
+        command.output().expect("qtrail runs")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_says_how_settings_stand_and_what_mends_them() {
+    let audited = Audited::start("200000000012").await;
+    audited.switch(false);
+    let output = audited.qtrail(&[]);
+    let (text, notes) = (stdout(&output), stderr(&output));
+    assert_eq!(output.status.code(), Some(1), "{notes}");
+    let line = text.lines().position(|line| line.contains(DELIVERY)).expect("a line");
+    let lines: Vec<&str> = text.lines().skip(line).take(2).collect();
+    let expected = format!("FAIL    CRITICAL {DELIVERY} {} org-trail: org-trail is stopped in ", audited.home);
+    assert!(lines[0].starts_with(&expected), "{lines:?}");
+    let fix = format!("  fix: aws cloudtrail get-trail-status --name arn:aws:cloudtrail:eu-west-1:{}", audited.home);
+    assert!(lines[1].starts_with(&fix), "{lines:?}");
+    let management = text.lines().find(|line| line.contains("management-events-complete")).expect("a line");
+    assert!(management.starts_with("FAIL    HIGH") && management.ends_with("; CIS 3.0 3.1, 7.0 4.1"), "{management}");
+    let last = notes.lines().last().expect("a last line");
+    assert!(
+        last.starts_with("accounts=1/1 regions=3/3 pass=") && last.ends_with("unknown=0 not_applicable=5 error=0"),
+        "{last}"
+    );
+
+    audited.aws.inject("cloudtrail:DescribeTrails", "us-east-1", 1, Fault::Refuse(400, "AccessDeniedException"));
+    let output = audited.qtrail(&["--format", "ocsf"]);
+    assert_eq!(output.status.code(), Some(2), "something could not be looked at");
+    let last = stderr(&output).lines().last().expect("a last line");
+    assert!(
+        last.contains("regions=2/3") && last.ends_with(&format!("; not seen: {}/us-east-1", audited.home)),
+        "{last}"
+    );
+    assert!(json_lines(&output).iter().all(|verdict| verdict["class_uid"] == 2003));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_is_judged_as_what_was_recorded() {
+    let audited = Audited::start("200000000013").await;
+    let member = "200000000014";
+    audited.aws.add(healthy(member, "their-trail", "nobodys-logs", &json!({})));
+    let folder = TempDir::new().expect("a folder");
+    let path = folder.path().join("settings.ndjson").display().to_string();
+    let accounts = ["--account", &audited.home, "--account", member, "--format", "ndjson"];
+    let live = audited.qtrail(&[&accounts[..], &["--record", &path]].concat());
+    assert!(stderr(&live).contains("accounts=2/2 regions=6/6"), "{}", stderr(&live));
+    let judged = |path: &str| audited.qtrail(&["--snapshot", path, "--format", "ndjson"]);
+    let again = judged(&path);
+    assert_eq!(json_lines(&again), json_lines(&live));
+    assert_eq!((again.status.code(), stderr(&again)), (live.status.code(), stderr(&live)));
+    for verdict in json_lines(&live) {
+        for member in ["control_id", "framework_refs", "severity", "status", "account", "region", "resource", "reason"]
+        {
+            assert!(verdict.get(member).is_some(), "{member} of {verdict}");
+        }
+    }
+
+    let text = std::fs::read_to_string(&path).expect("the recording");
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name).display().to_string();
+        std::fs::write(&path, text).expect("written");
+        path
+    };
+    let mut lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    for line in &mut lines {
+        line["mood"] = json!({"of": "tomorrow"});
+        line["answers"][0]["mood"] = 1.into();
+    }
+    let newer: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    assert_eq!(json_lines(&judged(&write("newer", &newer))), json_lines(&live), "unknown fields");
+
+    let cut = judged(&write("cut", &text[..text.len() - 100]));
+    assert_eq!(cut.status.code(), Some(2));
+    assert!(stderr(&cut).contains("line 2: this is no snapshot"), "{}", stderr(&cut));
+    assert!(!json_lines(&cut).is_empty() && stderr(&cut).contains("accounts=1/1"), "the other account is judged");
+
+    let other = judged(&write("other", "{\"version\": 9, \"anything\": 1}"));
+    assert_eq!((other.status.code(), stdout(&other)), (Some(2), ""));
+    assert!(stderr(&other).contains("line 1: this snapshot has version 9"), "{}", stderr(&other));
+    let empty = judged(&write("empty", ""));
+    assert!(stderr(&empty).contains("holds no snapshot"), "{}", stderr(&empty));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_takes_roles_and_says_where_it_cannot() {
+    let audited = Audited::start("200000000015").await;
+    let (member, logging) = ("200000000016", "200000000017");
+    audited.aws.add(healthy(member, "their-trail", "central-logs-17", &json!({})));
+    audited.aws.owns(logging, "central-logs-17", false);
+    let key = Moto::shared().key_of(logging).await;
+    let place =
+        "<CreateBucketConfiguration><LocationConstraint>eu-west-1</LocationConstraint></CreateBucketConfiguration>";
+    Moto::shared().ask("s3", &key, &Call::put("/central-logs-17", place)).await;
+    let arguments = ["--account", member, "--logging-account", logging, "--external-id", "word", "--format", "ndjson"];
+    let output = audited.qtrail(&arguments);
+    let verdicts = json_lines(&output);
+    assert!(verdicts.iter().all(|verdict| verdict["account"] == member));
+    let dedicated = verdicts.iter().find(|verdict| verdict["control_id"] == "dedicated-logging-account");
+    assert_eq!(dedicated.expect("judged")["status"], "PASS", "{dedicated:?}");
+
+    audited.aws.has_no_role(member);
+    let output = audited.qtrail(&arguments);
+    assert_eq!(output.status.code(), Some(2));
+    let last = stderr(&output).lines().last().expect("a last line");
+    assert!(last.starts_with("accounts=0/1") && last.ends_with(&format!("; not seen: {member}")), "{last}");
+    assert!(json_lines(&output).iter().all(|verdict| verdict["status"] != "PASS"), "{}", stdout(&output));
+}
+
+#[test]
+fn without_credentials_one_line_says_so() {
+    let mut command = super::command::command();
+    let output = command.args(["audit"]).env("AWS_REGION", "eu-west-1").output().expect("qtrail runs");
+    assert_eq!((output.status.code(), stdout(&output)), (Some(2), ""));
+    assert_eq!(stderr(&output), "error: there are no AWS credentials to ask with\n");
+}
+
+#[test]
+fn controls_are_listed_with_detections() {
+    let output = super::command::command().arg("detections").output().expect("qtrail runs");
+    let of = |id: &str| stdout(&output).lines().find(|line| line.contains(&format!(" {id} "))).map(str::to_owned);
+    for control in trail::controls::all() {
+        let line = of(control.id).expect("a line");
+        assert!(line.contains(control.title) && line.contains("trail_settings"), "{line}");
+    }
+    let line = of("log-file-validation").expect("a line");
+    assert!(line.starts_with("HIGH ") && line.ends_with("(CIS 3.0 3.2, 7.0 4.2)"), "{line}");
 }
 
 #[test]

@@ -103,10 +103,11 @@ impl Collector {
         let credentials = config.credentials_provider().ok_or_else(missing)?;
         let mut collector = Self { client: Client::new(config)?, credentials, options, known: RwLock::default() };
         if collector.options.home.is_empty() {
-            collector.options.home = Run::new(&collector, "")
-                .caller()
-                .await
-                .map_err(|refused| Error::Configuration(format!("whose credentials these are: {}", text(&refused))))?;
+            let unknown = |refused: Refusal| match refused.code.as_str() {
+                "NoCredentials" => missing(),
+                _ => Error::Configuration(format!("whose credentials these are: {}", text(&refused))),
+            };
+            collector.options.home = Run::new(&collector, "").caller().await.map_err(unknown)?;
         }
         if collector.options.logging_account.is_empty() {
             collector.options.logging_account.clone_from(&collector.options.home);
