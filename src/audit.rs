@@ -99,10 +99,11 @@ async fn live(arguments: &AuditArgs) -> anyhow::Result<Collected> {
     let known = match collector.accounts().await {
         Ok(accounts) => Some(accounts),
         Err(refused) if refused.cause == Cause::Absent => Some(vec![collector.home().to_owned()]),
+        // Who names accounts does not ask for the others.
+        Err(_) if !arguments.account.is_empty() => None,
         Err(refused) => {
-            let said = "the organization's accounts cannot be listed";
-            let way = "only those given with --account are looked at, else this one";
-            problems.push(format!("{said}: {} {}: {way}", refused.code, refused.message));
+            let said = "the organization's accounts cannot be listed, so that this one alone is looked at";
+            problems.push(format!("{said}: {} {}", refused.code, refused.message));
             None
         }
     };

@@ -250,6 +250,11 @@ async fn handed_on(state: &Mutex<State>, asked: &Asked, mut request: Request<Byt
         let account = role.split(':').nth(4).expect("an account").to_owned();
         state.lock().expect("no panic while held").keys.insert(key.to_owned(), account);
     }
+    // The emulator says nothing where AWS says that there is no organization.
+    let listed: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+    if asked.operation == "ListAccounts" && listed["Accounts"].as_array().is_none_or(Vec::is_empty) {
+        return refused(asked, 400, "AWSOrganizationsNotInUseException");
+    }
     whole(answer)
 }
 

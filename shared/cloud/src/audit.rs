@@ -224,7 +224,7 @@ impl Audit {
 /// What the controls say. Where only the status of trails was asked, those that want more say nothing.
 fn judge(snapshot: &Snapshot, context: &Context, depth: Depth) -> Result<Vec<Verdict>, Error> {
     let view = View::new(snapshot, context).map_err(|e| Error::Configuration(e.to_string()))?;
-    Ok(if depth == Depth::Status { view.judge_asked() } else { view.judge() })
+    Ok(depth.calls().map_or_else(|| view.judge(), |calls| view.judge_by(calls)))
 }
 
 fn seen(snapshot: &Snapshot, key: &str, now: Time) -> AuditRun {

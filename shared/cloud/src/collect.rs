@@ -85,6 +85,17 @@ pub enum Depth {
     Status,
 }
 
+impl Depth {
+    /// The calls that say something by themselves; none where nothing is left out.
+    pub fn calls(self) -> Option<&'static [&'static str]> {
+        const STATUS: &[&str] = &[api::LIST_REGIONS.call, api::DESCRIBE_TRAILS.call, api::GET_TRAIL_STATUS.call];
+        match self {
+            Self::Everything => None,
+            Self::Status => Some(STATUS),
+        }
+    }
+}
+
 /// Asks AWS. One serves many accounts at once: together they have no more than 20 requests on their way.
 #[derive(Debug)]
 pub struct Collector {
@@ -136,7 +147,8 @@ impl Collector {
     /// The active accounts of the organization. A refusal with the cause `Absent` says that there is no organization.
     pub async fn accounts(&self) -> Result<Vec<String>, Refusal> {
         let answers = Run::new(self, &self.options.home).accounts().await;
-        let Some(answer) = answers.into_iter().next() else { return Ok(Vec::new()) };
+        let nothing = || refusal(Cause::Unknown, "Unreadable", "nobody was asked");
+        let answer = answers.into_iter().next().ok_or_else(nothing)?;
         let body = match answer.result {
             Reply::Body(body) => body,
             Reply::Refusal(refused) => return Err(refused),
@@ -145,7 +157,12 @@ impl Collector {
         // `State` replaces `Status`, which AWS no longer writes from September 2026 on.
         let active =
             accounts.filter(|account| account["State"].as_str().or(account["Status"].as_str()) == Some("ACTIVE"));
-        Ok(active.filter_map(|account| account["Id"].as_str().map(str::to_owned)).collect())
+        let active: Vec<String> = active.filter_map(|account| account["Id"].as_str().map(str::to_owned)).collect();
+        // Whoever asks is an account in use: to look at nothing would be to find nothing.
+        if active.is_empty() {
+            return Err(refusal(Cause::Unknown, "Unreadable", "the answer names no account in use"));
+        }
+        Ok(active)
     }
 
     /// Asks all there is to ask about an account. Never fails: what could not be learned stands in the snapshot.

@@ -239,7 +239,8 @@ impl Match {
     /// The same occurrence once more, after its finding was closed in this version: news, and the same news for all who
     /// see it.
     #[must_use]
-    pub fn again(mut self, version: u64) -> Self {
+    pub fn again(mut self, version: u64, time: Time) -> Self {
+        self.lead.time = Reverse(time);
         self.event_id = verdict_key(&format!("{}@{version}", self.event_id));
         self.lead.event_id = Reverse(self.event_id.clone());
         self

@@ -22,6 +22,7 @@ pub(super) struct Run {
     /// Of what was held, that which this run has something to say about.
     before: Vec<Verdict>,
     judged: Vec<Verdict>,
+    taken: Time,
     now: Time,
 }
 
@@ -38,7 +39,14 @@ impl Run {
         let mut before: Vec<Verdict> = held.iter().map(|held| held.verdict.clone()).collect();
         before.retain(|verdict| verdict.time <= taken);
         before.retain(|verdict| depth == Depth::Everything || said.contains(&verdict.control_id));
-        Self { held, before, judged, now }
+        // What is said again was said then: the time of a finding is that of its first occurrence.
+        for verdict in &mut judged {
+            let known = held.iter().find(|held| is_same(&held.verdict, verdict));
+            if let Some(known) = known.filter(|held| held.verdict.fingerprint() == verdict.fingerprint()) {
+                verdict.time = known.verdict.time;
+            }
+        }
+        Self { held, before, judged, taken, now }
     }
 
     pub(super) fn changes(&self) -> Vec<Change<'_>> {
@@ -160,14 +168,14 @@ impl Audit {
         let said: Vec<Verdict> = failing.chain(blind).collect();
         let mut ledger = Ledger::default();
         for found in findings(&said, settings) {
-            ledger.add(&self.once_more(found).await?);
+            ledger.add(&self.once_more(found, run.taken).await?);
         }
         raise(&self.deployment, settings, ledger.findings(settings), run.now).await.map(drop)
     }
 
     /// What was fixed and is broken again is news, though the same is said of it as before: also where somebody has
     /// called it fixed and it is not. Not what was seen before it was fixed.
-    async fn once_more(&self, found: Match) -> Result<Match, Error> {
+    async fn once_more(&self, found: Match, taken: Time) -> Result<Match, Error> {
         let state = &self.deployment.state;
         let id = Finding::of(&found).finding_id;
         let fixed = state
@@ -177,7 +185,7 @@ impl Audit {
         let Some(entry) = fixed else { return Ok(found) };
         let history = state.history(&id).await?;
         let closed = history.iter().rev().find(|line| line.what.starts_with("closed")).map(|line| line.at);
-        let is_later = closed.is_none_or(|closed| found.lead.time.0 >= closed);
-        Ok(if is_later { found.again(entry.v) } else { found })
+        let is_later = closed.is_none_or(|closed| taken >= closed);
+        Ok(if is_later { found.again(entry.v, taken) } else { found })
     }
 }

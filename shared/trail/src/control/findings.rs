@@ -75,7 +75,7 @@ fn cannot_see(verdicts: &[&Verdict], settings: &Settings) -> Option<Match> {
         &VerdictFact {
             account: &first.account,
             region: "",
-            time: first.time,
+            time: verdicts.iter().map(|verdict| verdict.time).max()?,
             // Not to see is one step less than to see the worst.
             severity: if severity >= Severity::High { Severity::High } else { Severity::Medium },
             key: &first.account,
@@ -134,9 +134,8 @@ pub fn changes<'v>(before: &'v [Verdict], now: &'v [Verdict]) -> Vec<Change<'v>>
     }
     let gone = old.iter().filter(|(key, _)| !new.contains_key(*key));
     let gone = gone.filter(|((control, account, _), _)| !blind.contains(&(*control, *account)));
-    changes.extend(gone.map(|(_, before)| match before.status.is_finding() {
-        true => Change::Resolved { before, now: None },
-        false => Change::Gone { before },
+    changes.extend(gone.map(|(_, before)| {
+        if before.status.is_finding() { Change::Resolved { before, now: None } } else { Change::Gone { before } }
     }));
     changes
 }
