@@ -6,11 +6,12 @@ use std::path::Path;
 use anyhow::{Context as _, bail, ensure};
 use cloud::audit::own_state;
 use cloud::collect::{Collector, Depth, Options};
-use cloud::deployment::{now, sdk_config_of};
+use cloud::deployment::sdk_config_of;
 use cloud::state::State;
 use futures::{StreamExt, stream};
 use trail::control::{
-    Context, Coverage, Member, Status, Verdict, View, last_line, verdict_json, verdict_lines, verdict_ocsf,
+    Context, Coverage, Earlier, Member, OwnState, Status, Verdict, View, last_line, verdict_json, verdict_lines,
+    verdict_ocsf,
 };
 use trail::settings::Settings;
 use trail::snapshot::{Cause, Snapshot};
@@ -33,8 +34,6 @@ struct Collected {
     logging_account: String,
     /// What could not be read.
     problems: Vec<String>,
-    /// Whether AWS was asked just now. A recording says how things stood when it was taken.
-    live: bool,
 }
 
 /// Runs the command.
@@ -103,15 +102,16 @@ async fn live(arguments: &AuditArgs) -> anyhow::Result<Collected> {
         ..Options::default()
     };
     let logging_account = arguments.logging_account.clone();
-    let mut collector = Collector::connect(&config, options).await?;
+    let collector = Collector::connect(&config, options).await?;
     let mut problems = Vec::new();
     let known = match collector.accounts().await {
         Ok(accounts) => Some(accounts),
         Err(refused) if refused.cause == Cause::Absent => Some(vec![collector.home().to_owned()]),
+        // Who names accounts does not ask for the others.
+        Err(_) if !arguments.account.is_empty() => None,
         Err(refused) => {
-            let said = "the organization's accounts cannot be listed";
-            let way = "only those given with --account are looked at, else this one";
-            problems.push(format!("{said}: {} {}: {way}", refused.code, refused.message));
+            let said = "the organization's accounts cannot be listed, so that this one alone is looked at";
+            problems.push(format!("{said}: {} {}", refused.code, refused.message));
             None
         }
     };
@@ -131,7 +131,7 @@ async fn live(arguments: &AuditArgs) -> anyhow::Result<Collected> {
     bar.finish_and_clear();
     let logging_account = logging_account.unwrap_or_else(|| collector.home().to_owned());
     let accounts = if arguments.account.is_empty() { known } else { Some(asked) };
-    Ok(Collected { snapshots, accounts, logging_account, problems, live: true })
+    Ok(Collected { snapshots, accounts, logging_account, problems })
 }
 
 /// Judges what `--record` wrote, each account as of then.
@@ -159,8 +159,16 @@ fn recorded(shown: &str, text: impl BufRead, logging_account: Option<&str>) -> a
         }
     }
     let accounts = snapshots.iter().map(|snapshot: &Snapshot| snapshot.account.clone()).collect();
-    let logging_account = logging_account.unwrap_or_default().to_owned();
-    Ok(Collected { snapshots, accounts: Some(accounts), logging_account, problems, live: false })
+    let logging_account = logging_account.map_or_else(|| home_of(&snapshots).to_owned(), str::to_owned);
+    Ok(Collected { snapshots, accounts: Some(accounts), logging_account, problems })
+}
+
+/// The account that asked: it takes the roles in all others, and needs none in its own.
+fn home_of(snapshots: &[Snapshot]) -> &str {
+    let takes_role = |snapshot: &Snapshot| snapshot.answers.iter().position(|a| a.call == "sts:AssumeRole");
+    let taken = snapshots.iter().find_map(|snapshot| Some(&snapshot.answers[takes_role(snapshot)?].account));
+    let own = || snapshots.iter().find(|snapshot| takes_role(snapshot).is_none()).map(|snapshot| &snapshot.account);
+    taken.or_else(own).map_or("", String::as_str)
 }
 
 fn record(path: &Path, snapshots: &[Snapshot]) -> anyhow::Result<()> {
@@ -180,24 +188,24 @@ async fn judge(collected: &Collected, settings: &Settings, table: Option<&State>
     for snapshot in &collected.snapshots {
         let state = match table {
             Some(table) => own_state(table, &snapshot.account).await?,
-            None => trail::control::OwnState::default(),
+            None => OwnState::default(),
         };
-        let time = if collected.live { now() } else { snapshot.taken };
-        let context = Context { state, ..context(collected, settings, time) };
+        let context = Context { state, ..context(collected, settings, snapshot.taken) };
         judge_one(&mut judged, snapshot, &context, table.is_none());
     }
     judged.verdicts.sort_by(|a, b| key_of(a).cmp(&key_of(b)));
     Ok(judged)
 }
 
-fn context(collected: &Collected, settings: &Settings, time: Time) -> Context {
+/// A recording is judged as of when it was made.
+fn context(collected: &Collected, settings: &Settings, taken: Time) -> Context {
     let member = |id: &String| Member { id: id.clone(), active: true, recorded: None };
-    let known = Context::new(settings, time);
+    let known = Context::new(settings, taken);
     let set = &settings.audit.logging_account;
     Context {
         logging_account: if set.is_empty() { collected.logging_account.clone() } else { set.clone() },
         accounts: collected.accounts.as_ref().map(|accounts| accounts.iter().map(member).collect()),
-        earlier: trail::control::Earlier::First,
+        earlier: Earlier::First,
         ..known
     }
 }

@@ -61,7 +61,7 @@ pub(crate) enum Command {
         folder as <object>.metadata.json; without it the digest after it proves a digest.\n\nExit status: 0 all as AWS \
         signed it; 1 a problem; 2 something could not be read.")]
     Verify(VerifyArgs),
-    /// Everything that is looked for: severity, category, id, references
+    /// Everything that is looked for, in records and in trail settings: severity, category, id, references
     Detections,
     /// Completions for a shell
     #[command(after_help = "Example:\n  qtrail completions bash > /etc/bash_completion.d/qtrail")]

@@ -1,7 +1,8 @@
-//! `qtrail detections`: everything that is looked for.
+//! `qtrail detections`: everything that is looked for, in records and in trail settings.
 
-use trail::detection::Detection;
-use trail::detections;
+use trail::control::Control;
+use trail::detection::{Category, Detection, Severity};
+use trail::{controls, detections};
 
 use crate::Ending;
 use crate::output::Printer;
@@ -12,20 +13,20 @@ pub(crate) fn run() -> anyhow::Result<Ending> {
     all.sort_by_key(|detection| (detection.category, detection.id));
     let mut printer = Printer::new();
     for detection in all {
-        printer.graded(detection.severity, &line(detection))?;
+        let references: Vec<&str> = detection.techniques.iter().chain(detection.controls).copied().collect();
+        let Detection { severity, category, id, title, .. } = detection;
+        printer.graded(*severity, &line((*severity, *category), id, title, &references.join(", ")))?;
+    }
+    for Control { severity, id, title, references, .. } in controls::all() {
+        let category = Category::TrailSettings;
+        printer.graded(*severity, &line((*severity, category), id, title, &references.to_string()))?;
     }
     Ok(Ending::Done)
 }
 
-fn line(detection: &Detection) -> String {
+fn line((severity, category): (Severity, Category), id: &str, title: &str, references: &str) -> String {
     let word = |value: serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-    let references: Vec<&str> = detection.techniques.iter().chain(detection.controls).copied().collect();
-    let references = if references.is_empty() { String::new() } else { format!(" ({})", references.join(", ")) };
-    format!(
-        "{:<13} {:<17} {:<36} {}{references}",
-        word(serde_json::json!(detection.severity)),
-        word(serde_json::json!(detection.category)),
-        detection.id,
-        detection.title
-    )
+    let references = if references.is_empty() { String::new() } else { format!(" ({references})") };
+    let (severity, category) = (word(serde_json::json!(severity)), word(serde_json::json!(category)));
+    format!("{severity:<13} {category:<17} {id:<36} {title}{references}")
 }

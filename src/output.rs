@@ -77,6 +77,6 @@ pub(crate) fn progress(length: u64) -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} files  {elapsed} (eta {eta})");
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len}  {elapsed} (eta {eta})");
     ProgressBar::new(length).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

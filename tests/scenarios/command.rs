@@ -12,7 +12,7 @@ use super::*;
 use crate::support::{ACCESS_KEY, REGION, SECRET_KEY, dynamo};
 
 /// The command, told nothing by the environment.
-fn command() -> Command {
+pub(super) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_qtrail"));
     command.env_clear().env("AWS_EC2_METADATA_DISABLED", "true");
     command
@@ -36,15 +36,15 @@ pub(super) fn qtrail_on(stack: &Stack, arguments: &[&str]) -> Output {
     command.output().expect("qtrail runs")
 }
 
-fn stdout(output: &Output) -> &str {
+pub(super) fn stdout(output: &Output) -> &str {
     std::str::from_utf8(&output.stdout).expect("UTF-8")
 }
 
-fn stderr(output: &Output) -> &str {
+pub(super) fn stderr(output: &Output) -> &str {
     std::str::from_utf8(&output.stderr).expect("UTF-8")
 }
 
-fn json_lines(output: &Output) -> Vec<Value> {
+pub(super) fn json_lines(output: &Output) -> Vec<Value> {
     stdout(output).lines().map(|line| serde_json::from_str(line).expect("a JSON object a line")).collect()
 }
 

@@ -2,12 +2,13 @@
 //! everything else is handed on to the emulator. Any call can be made to fail.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::{Request, StatusCode};
+use hyper::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
@@ -111,6 +112,40 @@ impl CloudTrail {
         self.state().keys.insert(key.to_owned(), account.to_owned());
     }
 
+    /// The emulator knows the bearer of one key by another one.
+    pub(crate) fn translates(&self, key: &str, to: &str) {
+        self.state().translations.insert(key.to_owned(), to.to_owned());
+    }
+
+    /// A bucket that another server holds.
+    pub(crate) fn holds(&self, bucket: &str, url: &str) {
+        let address = url.strip_prefix("http://").and_then(|address| address.parse().ok()).expect("a loopback address");
+        self.state().elsewhere.insert(bucket.to_owned(), address);
+    }
+
+    /// Messages that were put into queues.
+    pub(crate) fn queued(&self) -> Vec<Value> {
+        self.state().queued.clone()
+    }
+
+    /// Changes the trail of this name.
+    pub(crate) fn change(&self, name: &str, change: impl FnOnce(&mut Trail)) {
+        let mut state = self.state();
+        let trail = state.trails.iter_mut().find(|trail| trail.settings["Name"] == name);
+        change(trail.expect("a trail of that name"));
+    }
+
+    /// Takes the trail of this name away.
+    pub(crate) fn remove(&self, name: &str) {
+        self.state().trails.retain(|trail| trail.settings["Name"] != name);
+    }
+
+    /// Everything answers as it should again.
+    pub(crate) fn mend(&self) {
+        self.state().faults.clear();
+        self.state().without_role.clear();
+    }
+
     /// Makes a trail.
     pub(crate) fn add(&self, trail: Trail) {
         self.state().trails.push(trail);
@@ -156,6 +191,9 @@ struct State {
     without_role: BTreeSet<String>,
     faults: Vec<(String, String, usize, Fault)>,
     seen: Vec<(String, String, String)>,
+    translations: BTreeMap<String, String>,
+    elsewhere: BTreeMap<String, SocketAddr>,
+    queued: Vec<Value>,
 }
 
 /// What a request says of itself.
@@ -174,6 +212,10 @@ impl Asked {
 }
 
 async fn answer(state: &Mutex<State>, request: Request<Bytes>) -> Answer {
+    let elsewhere = state.lock().expect("no panic while held").elsewhere(&request);
+    if let Some(address) = elsewhere {
+        return whole(http::send(address, request).await.expect("the other server answers"));
+    }
     let (asked, fault) = {
         let mut state = state.lock().expect("no panic while held");
         let asked = state.asked(&request);
@@ -195,7 +237,8 @@ async fn answer(state: &Mutex<State>, request: Request<Bytes>) -> Answer {
 }
 
 /// What the emulator answers. A role that it gives out is remembered as the account's.
-async fn handed_on(state: &Mutex<State>, asked: &Asked, request: Request<Bytes>) -> Answer {
+async fn handed_on(state: &Mutex<State>, asked: &Asked, mut request: Request<Bytes>) -> Answer {
+    state.lock().expect("no panic while held").translate(&mut request);
     let role = form_urlencoded::parse(request.body()).find(|(name, _)| name == "RoleArn");
     let role = role.map(|(_, arn)| arn.into_owned());
     let answer = http::send(Moto::shared().address(), request).await.expect("the emulator answers");
@@ -207,6 +250,15 @@ async fn handed_on(state: &Mutex<State>, asked: &Asked, request: Request<Bytes>)
         let account = role.split(':').nth(4).expect("an account").to_owned();
         state.lock().expect("no panic while held").keys.insert(key.to_owned(), account);
     }
+    // The emulator says nothing where AWS says that there is no organization.
+    let listed: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+    if asked.operation == "ListAccounts" && listed["Accounts"].as_array().is_none_or(Vec::is_empty) {
+        return refused(asked, 400, "AWSOrganizationsNotInUseException");
+    }
+    whole(answer)
+}
+
+fn whole(answer: Response<Bytes>) -> Answer {
     let (mut head, body) = answer.into_parts();
     // The body comes whole here.
     head.headers.remove("transfer-encoding");
@@ -214,6 +266,19 @@ async fn handed_on(state: &Mutex<State>, asked: &Asked, request: Request<Bytes>)
 }
 
 impl State {
+    fn elsewhere(&self, request: &Request<Bytes>) -> Option<SocketAddr> {
+        let bucket = request.uri().path().trim_start_matches('/').split('/').next().unwrap_or_default();
+        self.elsewhere.get(bucket).copied()
+    }
+
+    /// The emulator checks no signatures: only the key says who asks.
+    fn translate(&self, request: &mut Request<Bytes>) {
+        let Some(header) = request.headers_mut().get_mut("authorization") else { return };
+        let mut text = header.to_str().expect("ASCII").to_owned();
+        self.translations.iter().for_each(|(from, to)| text = text.replace(from, to));
+        *header = text.parse().expect("a header");
+    }
+
     fn asked(&self, request: &Request<Bytes>) -> Asked {
         let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let scope = header("authorization").split("Credential=").nth(1).unwrap_or_default();
@@ -249,8 +314,9 @@ impl State {
     }
 
     /// The answer of what stands here; none for what the emulator answers.
-    fn answer(&self, asked: &Asked, request: &Request<Bytes>) -> Option<Answer> {
+    fn answer(&mut self, asked: &Asked, request: &Request<Bytes>) -> Option<Answer> {
         match asked.service.as_str() {
+            "sqs" => Some(self.queue(asked)),
             "account" => Some(said(&regions())),
             "cloudtrail" => Some(self.cloudtrail(asked)),
             "s3control" => Some(control(request)),
@@ -261,6 +327,17 @@ impl State {
                 "Environment": {"Variables": {"PASSWORD": "hunter2"}}}]}))),
             _ => None,
         }
+    }
+
+    fn queue(&mut self, asked: &Asked) -> Answer {
+        if asked.operation == "SendMessage" {
+            self.queued.push(asked.body.clone());
+            return said(&json!({"MessageId": "1"}));
+        }
+        let count = "<Attribute><Name>ApproximateNumberOfMessages</Name><Value>0</Value></Attribute>";
+        let result = format!("<GetQueueAttributesResult>{count}</GetQueueAttributesResult>");
+        let body = format!("<GetQueueAttributesResponse>{result}</GetQueueAttributesResponse>");
+        http::answer(StatusCode::OK, "text/xml", body)
     }
 
     fn cloudtrail(&self, asked: &Asked) -> Answer {

@@ -13,10 +13,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
-use trail::alert::{Resolution, Status as FindingStatus};
-use trail::control::{Change, Context, Coverage, Verdict, View, changes, findings};
+use trail::alert::Status as FindingStatus;
+use trail::control::{Context, Coverage, Earlier, Status, Verdict, View, findings};
 use trail::finding::Finding;
-use trail::ledger::Ledger;
 use trail::settings::Settings;
 use trail::snapshot::{Cause, Snapshot};
 use trail::time::Time;
@@ -24,15 +23,23 @@ use trail::time::Time;
 use crate::collect::{Collector, Depth, Options};
 use crate::deployment::{Deployment, now};
 use crate::error::Error;
-use crate::raise::raise;
 use crate::settings::Engines;
-use crate::state::{AuditRun, HeldVerdict, HistoryLine, VerdictChange};
+use crate::state::AuditRun;
 
 mod context;
+mod run;
+
 pub use context::{Known, own_state};
+use run::Run;
 
 /// Messages that are sent at the same time, and verdicts that are written.
 const AT_ONCE: usize = 16;
+
+/// How often verdicts are written against other runs over the same account.
+const RACES: usize = 4;
+
+/// The control that compares with an earlier snapshot.
+const COMPARED: &str = "trail-not-weakened";
 
 /// How long an account may take: the function has to end before its alerts are given up.
 const ACCOUNT_TIME: Duration = Duration::from_mins(2);
@@ -63,18 +70,17 @@ impl Audit {
 
     /// Does what the invocation asks for. A batch of the queue is answered by the messages that failed.
     pub async fn handle(&self, invocation: Value) -> Result<Value, Error> {
-        let now = now();
-        let engine = self.engines.current(&self.deployment, now).await?;
+        let engine = self.engines.current(&self.deployment, now()).await?;
         let settings = engine.settings();
         if invocation["Records"][0]["eventSource"] == "aws:sqs" {
-            return Ok(self.batch(&invocation, settings, now).await);
+            return Ok(self.batch(&invocation, settings).await);
         }
         match invocation["do"].as_str() {
             Some("plan") => self.plan(depth(&invocation)).await,
             Some("touched") => self.touched().await,
             Some("account") => {
                 let account = account(&invocation)?;
-                self.account(account, depth(&invocation), settings, now).await
+                self.account(account, depth(&invocation), settings).await
             }
             _ => Err(Error::Configuration(
                 "the invocation is none of: {\"do\":\"plan\"}, {\"do\":\"touched\"}, {\"do\":\"account\"}, a queue's batch"
@@ -83,13 +89,13 @@ impl Audit {
         }
     }
 
-    async fn batch(&self, invocation: &Value, settings: &Settings, now: Time) -> Value {
+    async fn batch(&self, invocation: &Value, settings: &Settings) -> Value {
         let mut failures = Vec::new();
         for message in invocation["Records"].as_array().into_iter().flatten() {
             let body: Value =
                 message["body"].as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
             let done = match account(&body) {
-                Ok(account) => self.account(account, depth(&body), settings, now).await,
+                Ok(account) => self.account(account, depth(&body), settings).await,
                 Err(error) => Err(error),
             };
             if let Err(error) = done {
@@ -122,10 +128,10 @@ impl Audit {
         let touched = self.deployment.state.touched().await?;
         let audited = self.deployment.state.audited().await?;
         let ours = |account: &String| audited.as_ref().is_none_or(|audited| audited.contains(account));
-        let accounts: Vec<String> = touched.iter().filter(|account| ours(account)).cloned().collect();
+        let accounts: Vec<String> = touched.iter().map(|(account, _)| account).filter(|a| ours(a)).cloned().collect();
         self.send(&accounts, Depth::Everything).await?;
-        for account in &touched {
-            self.deployment.state.looked_at(account).await?;
+        for (account, by) in &touched {
+            self.deployment.state.looked_at(account, by).await?;
         }
         Ok(json!({"accounts": accounts.len()}))
     }
@@ -142,31 +148,38 @@ impl Audit {
         stream::iter(sends).buffer_unordered(AT_ONCE).try_collect().await
     }
 
-    /// Collects, judges, keeps and tells.
-    async fn account(&self, account: &str, depth: Depth, settings: &Settings, now: Time) -> Result<Value, Error> {
+    /// Collects, judges, tells and keeps. What is kept is written last: a run that dies before is done again whole, and
+    /// telling and closing again changes nothing.
+    async fn account(&self, account: &str, depth: Depth, settings: &Settings) -> Result<Value, Error> {
+        let now = now();
         let context = self.context(account, settings, now).await?;
+        self.collector.know(context.accounts.iter().flatten().map(|member| member.id.clone()));
         let snapshot = self.collector.snapshot(account, depth).await;
-        let held = self.deployment.state.verdicts(account).await?;
         let judged = judge(&snapshot, &context, depth)?;
-        // Where less was asked, what is not judged is as it was.
-        let said: BTreeSet<&str> = judged.iter().map(|verdict| verdict.control_id.as_str()).collect();
-        let mut before: Vec<Verdict> = held.iter().map(|held| held.verdict.clone()).collect();
-        before.retain(|verdict| depth == Depth::Everything || said.contains(verdict.control_id.as_str()));
-        let changed = changes(&before, &judged);
-        let key =
-            if depth == Depth::Everything || !changed.is_empty() { self.keep(&snapshot).await? } else { String::new() };
-        let run = Run { held: &held, changed: &changed, snapshot: &key, now };
-        self.keep_changes(&run).await?;
-        self.resolve(&run, settings).await?;
-        self.tell(&judged, settings, now).await?;
+        let mut key = String::new();
+        let mut changed = None;
+        for _ in 0..RACES {
+            let held = self.deployment.state.verdicts(account).await?;
+            let run = Run::of(held, judged.clone(), depth, (snapshot.taken, now));
+            if key.is_empty() && (depth == Depth::Everything || !run.changes().is_empty()) {
+                key = self.keep(&snapshot).await?;
+            }
+            self.tell(&run, settings).await?;
+            self.resolve(&run, settings).await?;
+            if self.keep_changes(&run, &key).await? {
+                changed = Some(run.changes().len());
+                break;
+            }
+        }
+        let Some(changed) = changed else { return Err(Error::Contended(format!("the verdicts on account {account}"))) };
         if depth == Depth::Everything {
-            self.deployment.state.keep_audit_run(account, &seen(&snapshot, &key, now)).await?;
+            self.keep_run(&snapshot, &key, (&judged, &context)).await?;
         }
         let failing = judged.iter().filter(|verdict| verdict.status.is_finding()).count();
         let blind = judged.iter().filter(|verdict| verdict.status.is_blind()).count();
-        tracing::info!(account, verdicts = judged.len(), changed = changed.len(), failing, blind, "audited");
+        tracing::info!(account, verdicts = judged.len(), changed, failing, blind, "audited");
         self.deployment.metrics.emit(&[("AccountsAudited", 1)]);
-        Ok(json!({"verdicts": judged.len(), "changed": changed.len(), "failing": failing, "blind": blind}))
+        Ok(json!({"verdicts": judged.len(), "changed": changed, "failing": failing, "blind": blind}))
     }
 
     /// The raw answers, which verdicts rest on.
@@ -182,109 +195,36 @@ impl Audit {
         Ok(path.to_string())
     }
 
-    async fn keep_changes(&self, run: &Run<'_>) -> Result<(), Error> {
-        let writes = run.changed.iter().map(|change| self.keep_change(run, change));
-        stream::iter(writes).buffer_unordered(AT_ONCE).try_collect().await
-    }
-
-    async fn keep_change(&self, run: &Run<'_>, change: &Change<'_>) -> Result<(), Error> {
+    /// Keeps what the run could see, and what the next one compares with: not a state that is weaker than the one before
+    /// as long as nobody has accepted it, or the weakness would be forgotten by looking twice.
+    async fn keep_run(
+        &self,
+        snapshot: &Snapshot,
+        key: &str,
+        (judged, context): (&[Verdict], &Context),
+    ) -> Result<(), Error> {
         let state = &self.deployment.state;
-        let (before, verdict) = match change {
-            Change::Said { before, now } => (*before, Some(*now)),
-            Change::Resolved { before, now } => (Some(*before), *now),
-        };
-        let Some(about) = verdict.or(before) else { return Ok(()) };
-        let line = VerdictChange {
-            at: run.now,
-            before: before.map(|before| before.status),
-            verdict: verdict.cloned(),
-            region: about.region.clone(),
-            resource: about.resource.clone(),
-            snapshot: run.snapshot.to_owned(),
-        };
-        match verdict {
-            Some(verdict) => {
-                let since = run.since(before, verdict);
-                state.keep_verdict(&HeldVerdict { verdict: verdict.clone(), since }, &line).await
-            }
-            None => state.drop_verdict(about, &line).await,
+        let mut run = seen(snapshot, key, context.now);
+        let known = state.audit_run(&snapshot.account).await?.map(|run| run.baseline).unwrap_or_default();
+        let compared = judged.iter().filter(|verdict| verdict.control_id == COMPARED);
+        let mut accepted = true;
+        for verdict in compared.filter(|verdict| !matches!(verdict.status, Status::Pass | Status::NotApplicable)) {
+            let entry = match findings(std::slice::from_ref(verdict), &context.settings).first() {
+                Some(found) if verdict.status.is_finding() => state.entry(&Finding::of(found).finding_id).await?,
+                _ => None,
+            };
+            accepted &= entry.is_some_and(|entry| entry.status == FindingStatus::Closed);
         }
-    }
-
-    /// Closes findings about what passes again, and that something could not be seen once all is.
-    async fn resolve(&self, run: &Run<'_>, settings: &Settings) -> Result<(), Error> {
-        for change in run.changed {
-            if let Change::Resolved { before, now } = change {
-                let why = now.map_or("the resource is gone", |now| now.reason.as_str());
-                self.close(std::slice::from_ref(*before), why, (settings, run.now)).await?;
-            }
-        }
-        let mut now_blind = run.changed.iter().filter_map(|change| match change {
-            Change::Said { now, .. } => Some(now.status.is_blind()),
-            Change::Resolved { .. } => None,
-        });
-        let was_blind: Vec<Verdict> =
-            run.held.iter().map(|held| &held.verdict).filter(|verdict| verdict.status.is_blind()).cloned().collect();
-        let still = was_blind.iter().any(|old| !run.changed.iter().any(|change| is_about(change, old)));
-        if was_blind.is_empty() || still || now_blind.any(|blind| blind) {
-            return Ok(());
-        }
-        self.close(&was_blind, "everything can be seen again", (settings, run.now)).await
-    }
-
-    async fn close(&self, verdicts: &[Verdict], why: &str, (settings, now): (&Settings, Time)) -> Result<(), Error> {
-        for found in findings(verdicts, settings) {
-            let id = Finding::of(&found).finding_id;
-            let open = self.deployment.state.entry(&id).await?.filter(|entry| entry.status != FindingStatus::Closed);
-            if open.is_some() {
-                let line = HistoryLine::new(now, "closed as fixed", "qtrail", why);
-                let status = (FindingStatus::Closed, Some(Resolution::Fixed));
-                self.deployment.state.set_status(&id, status, &line).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Findings for everything that is to be mended. What was said before merges to nothing.
-    async fn tell(&self, judged: &[Verdict], settings: &Settings, now: Time) -> Result<(), Error> {
-        let mut ledger = Ledger::default();
-        findings(judged, settings).iter().for_each(|found| ledger.add(found));
-        raise(&self.deployment, settings, ledger.findings(settings), now).await.map(drop)
-    }
-}
-
-/// What a run over one account found changed.
-struct Run<'r> {
-    held: &'r [HeldVerdict],
-    changed: &'r [Change<'r>],
-    snapshot: &'r str,
-    now: Time,
-}
-
-impl Run<'_> {
-    /// Since when the status is what it now is.
-    fn since(&self, before: Option<&Verdict>, verdict: &Verdict) -> Time {
-        let same = before.is_some_and(|before| before.status == verdict.status);
-        let held = self.held.iter().find(|held| is_same(&held.verdict, verdict));
-        held.filter(|_| same).map_or(self.now, |held| held.since)
-    }
-}
-
-fn is_same(a: &Verdict, b: &Verdict) -> bool {
-    a.control_id == b.control_id && a.account == b.account && a.region == b.region && a.resource == b.resource
-}
-
-fn is_about(change: &Change<'_>, verdict: &Verdict) -> bool {
-    match change {
-        Change::Said { now, .. } => is_same(now, verdict),
-        Change::Resolved { before, .. } => is_same(before, verdict),
+        let is_new = accepted || known.is_empty() || context.earlier == Earlier::Unknown;
+        run.baseline = if is_new { key.to_owned() } else { known };
+        state.keep_audit_run(&snapshot.account, &run).await
     }
 }
 
 /// What the controls say. Where only the status of trails was asked, those that want more say nothing.
 fn judge(snapshot: &Snapshot, context: &Context, depth: Depth) -> Result<Vec<Verdict>, Error> {
     let view = View::new(snapshot, context).map_err(|e| Error::Configuration(e.to_string()))?;
-    Ok(if depth == Depth::Status { view.judge_asked() } else { view.judge() })
+    Ok(depth.calls().map_or_else(|| view.judge(), |calls| view.judge_by(calls)))
 }
 
 fn seen(snapshot: &Snapshot, key: &str, now: Time) -> AuditRun {
@@ -297,7 +237,7 @@ fn seen(snapshot: &Snapshot, key: &str, now: Time) -> AuditRun {
         .map(|((_, region, call), seen)| format!("{call} {region}: {seen:?}"))
         .collect();
     let answered = coverage.cells.values().filter(|seen| !seen.is_blind()).count() as u64;
-    AuditRun { at: now, snapshot: key.to_owned(), answered, blind: blind.into_iter().collect() }
+    AuditRun { at: now, snapshot: key.to_owned(), answered, blind: blind.into_iter().collect(), ..AuditRun::default() }
 }
 
 fn depth(message: &Value) -> Depth {

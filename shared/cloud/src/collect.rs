@@ -6,18 +6,18 @@
 //! # Who asks
 //! The account whose credentials the collector has is asked with them; every other account, that a question leads to,
 //! with the read-only role of `member-role.yaml` there. A bucket is asked with the role of the account that owns it, a
-//! key, topic or log group with the role of the account in its ARN, an organization's trail with the role of the
+//! key or log group with the role of the account in its ARN, an organization's trail with the role of the
 //! organization's management account; where that cannot be, with the role of the account that is audited. Roles are
 //! taken in known accounts alone: whoever names a key in an account of his own would hear the external id, and could
 //! answer what he likes.
 //!
 //! # How many calls
-//! For an account with R enabled regions and T trails that are seen there, which name B buckets, K keys, G log groups
-//! and N topics, [`Depth::Everything`] asks `6 + 7 R + S + T + 12 B + 4 K + G + N` questions: role, regions,
+//! For an account with R enabled regions and T trails that are seen there, which name B buckets, K keys and G log
+//! groups, [`Depth::Everything`] asks `6 + 7 R + S + T + 12 B + 4 K + G` questions: role, regions,
 //! organization, buckets, IAM and the account's public access block; in each region the trails, functions, VPCs, flow
 //! logs and three for AWS Config; a status for each of the S places where a trail is seen (R for a trail over all
 //! regions). Each account beyond its own whose role is needed adds one, each further candidate for a bucket's owner up
-//! to two. The collector's own account adds `3 + 2 P` for an organization with P service control policies, and needs
+//! to two. The collector's own account adds `2 + 2 P` for an organization with P service control policies, and needs
 //! no role.
 //! [`Depth::Status`] asks `2 + R + S`. Pages after the first and repetitions come on top.
 
@@ -32,6 +32,7 @@ mod trails;
 mod xml;
 
 use std::collections::BTreeSet;
+use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -56,7 +57,7 @@ pub struct Options {
     pub external_id: String,
     /// The account that the log buckets belong to; empty for the collector's own.
     pub logging_account: String,
-    /// Further accounts with the role, where keys, topics and log groups may be: those of the organization.
+    /// Further accounts with the role, where keys and log groups may be: those of the organization.
     pub accounts: BTreeSet<String>,
     /// How long one account may take. What was not answered by then is a refusal.
     pub time: Duration,
@@ -84,12 +85,25 @@ pub enum Depth {
     Status,
 }
 
+impl Depth {
+    /// The calls that say something by themselves; none where nothing is left out.
+    pub fn calls(self) -> Option<&'static [&'static str]> {
+        const STATUS: &[&str] = &[api::LIST_REGIONS.call, api::DESCRIBE_TRAILS.call, api::GET_TRAIL_STATUS.call];
+        match self {
+            Self::Everything => None,
+            Self::Status => Some(STATUS),
+        }
+    }
+}
+
 /// Asks AWS. One serves many accounts at once: together they have no more than 20 requests on their way.
 #[derive(Debug)]
 pub struct Collector {
     client: Client,
     credentials: SharedCredentialsProvider,
     options: Options,
+    /// Accounts with the role, beside those of the options: they are learned later.
+    known: RwLock<BTreeSet<String>>,
 }
 
 impl Collector {
@@ -98,12 +112,13 @@ impl Collector {
     pub async fn connect(config: &SdkConfig, options: Options) -> Result<Self, Error> {
         let missing = || Error::Configuration("there are no AWS credentials to ask with".to_owned());
         let credentials = config.credentials_provider().ok_or_else(missing)?;
-        let mut collector = Self { client: Client::new(config)?, credentials, options };
+        let mut collector = Self { client: Client::new(config)?, credentials, options, known: RwLock::default() };
         if collector.options.home.is_empty() {
-            collector.options.home = Run::new(&collector, "")
-                .caller()
-                .await
-                .map_err(|refused| Error::Configuration(format!("whose credentials these are: {}", text(&refused))))?;
+            let unknown = |refused: Refusal| match refused.code.as_str() {
+                "NoCredentials" => missing(),
+                _ => Error::Configuration(format!("whose credentials these are: {}", text(&refused))),
+            };
+            collector.options.home = Run::new(&collector, "").caller().await.map_err(unknown)?;
         }
         if collector.options.logging_account.is_empty() {
             collector.options.logging_account.clone_from(&collector.options.home);
@@ -112,8 +127,16 @@ impl Collector {
     }
 
     /// Says which further accounts have the role.
-    pub fn know(&mut self, accounts: impl IntoIterator<Item = String>) {
-        self.options.accounts.extend(accounts);
+    pub fn know(&self, accounts: impl IntoIterator<Item = String>) {
+        self.known.write().unwrap_or_else(PoisonError::into_inner).extend(accounts);
+    }
+
+    /// Whether an account is known to have the role.
+    fn knows(&self, account: &str) -> bool {
+        let options = &self.options;
+        [options.home.as_str(), options.logging_account.as_str()].contains(&account)
+            || options.accounts.contains(account)
+            || self.known.read().unwrap_or_else(PoisonError::into_inner).contains(account)
     }
 
     /// The account of the collector's own credentials.
@@ -124,7 +147,8 @@ impl Collector {
     /// The active accounts of the organization. A refusal with the cause `Absent` says that there is no organization.
     pub async fn accounts(&self) -> Result<Vec<String>, Refusal> {
         let answers = Run::new(self, &self.options.home).accounts().await;
-        let Some(answer) = answers.into_iter().next() else { return Ok(Vec::new()) };
+        let nothing = || refusal(Cause::Unknown, "Unreadable", "nobody was asked");
+        let answer = answers.into_iter().next().ok_or_else(nothing)?;
         let body = match answer.result {
             Reply::Body(body) => body,
             Reply::Refusal(refused) => return Err(refused),
@@ -133,7 +157,12 @@ impl Collector {
         // `State` replaces `Status`, which AWS no longer writes from September 2026 on.
         let active =
             accounts.filter(|account| account["State"].as_str().or(account["Status"].as_str()) == Some("ACTIVE"));
-        Ok(active.filter_map(|account| account["Id"].as_str().map(str::to_owned)).collect())
+        let active: Vec<String> = active.filter_map(|account| account["Id"].as_str().map(str::to_owned)).collect();
+        // Whoever asks is an account in use: to look at nothing would be to find nothing.
+        if active.is_empty() {
+            return Err(refusal(Cause::Unknown, "Unreadable", "the answer names no account in use"));
+        }
+        Ok(active)
     }
 
     /// Asks all there is to ask about an account. Never fails: what could not be learned stands in the snapshot.

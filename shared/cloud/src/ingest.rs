@@ -93,6 +93,8 @@ struct Gathered {
     files: Vec<(usize, FileOutcome)>,
     /// When the canaries were sent that were found, by message.
     canaries: Vec<(usize, Time)>,
+    /// Who changed trails, buckets and keys: the last one by account, resource and call.
+    touches: BTreeMap<(String, String, String), Touch>,
     /// Bodies by identity: copies are identical, or somebody changed one.
     bodies: HashMap<Identity, [u8; 32]>,
     failed: BTreeMap<usize, String>,
@@ -186,6 +188,7 @@ impl Ingest {
         let engine = self.engines.current(&self.deployment, now).await?;
         let mut gathered = self.gather(&engine, messages, request_id).await;
         let entries = self.commit(&engine, &mut gathered, now).await;
+        self.note_touches(&mut gathered).await;
         self.note_files(&mut gathered, (engine.settings(), now)).await;
         self.note_canaries(&mut gathered).await;
         gathered.totals.alerts = self.tell(&engine, entries, now).await;
@@ -293,9 +296,6 @@ impl Ingest {
             match committed {
                 Ok(committed) => {
                     gathered.totals.findings += u64::from(committed.change.changed);
-                    if committed.change.changed {
-                        self.note_touches(&committed.entry.finding).await;
-                    }
                     // What others owe they publish themselves, or `notify` does.
                     entries.extend(Some(committed.entry).filter(|_| committed.change.owed));
                 }
@@ -307,15 +307,10 @@ impl Ingest {
 
     /// Notes who changed a trail, its bucket or its key: the account is audited soon. A finding stands by itself, so that
     /// what cannot be noted costs a day at the most.
-    async fn note_touches(&self, finding: &trail::finding::Finding) {
-        if finding.category != Category::TrailTampering || finding.outcome != Outcome::Success {
-            return;
-        }
-        let lead = &finding.lead;
-        let touch = Touch { time: lead.time.0, call: lead.action.clone(), actor: lead.actor.display() };
-        for resource in &finding.facts.resources {
-            if let Err(error) = self.deployment.state.note_touch(&finding.account, resource, &touch).await {
-                tracing::warn!(%error, "who changed something is not noted");
+    async fn note_touches(&self, gathered: &mut Gathered) {
+        for ((account, resource, _), touch) in std::mem::take(&mut gathered.touches) {
+            if let Err(error) = self.deployment.state.note_touch(&account, &resource, &touch).await {
+                tracing::warn!(%error, account, "who changed something is not noted");
             }
         }
     }
@@ -492,7 +487,24 @@ impl Gathered {
             Origin::Finding(trail::finding::Finding::of(found).finding_id)
         };
         self.sources.entry(origin).or_default().insert(index);
+        self.touch(found);
         self.ledger.add(found);
+    }
+
+    /// What succeeded against a trail, its bucket or its key, whether it weakened or mended.
+    fn touch(&mut self, found: &trail::finding::Match) {
+        let lead = &found.lead;
+        if found.detection.category != Category::TrailTampering || lead.outcome != Outcome::Success {
+            return;
+        }
+        for resource in &found.resources {
+            let key = (found.record_account.clone(), resource.clone(), lead.action.clone());
+            let touch = Touch { time: lead.time.0, call: lead.action.clone(), actor: lead.actor.display() };
+            let known = self.touches.entry(key).or_insert_with(|| touch.clone());
+            if known.time < touch.time {
+                *known = touch;
+            }
+        }
     }
 }
 

@@ -22,6 +22,7 @@ pub use coverage::{Coverage, Seen};
 pub use findings::{CANNOT_SEE, Change, changes, findings};
 pub(crate) use look::{Look, Recording};
 pub(crate) use look::{json_argument, said_list, shell, time_of};
+pub(crate) use question::CALLS;
 pub use question::{QUESTIONS, Question, Scope, permission, permissions};
 pub use text::{last_line, verdict_json, verdict_lines, verdict_ocsf};
 pub use verdict::{Blind, Evidence, Status, Verdict};

@@ -236,6 +236,16 @@ impl Match {
         found
     }
 
+    /// The same occurrence once more, after its finding was closed in this version: news, and the same news for all who
+    /// see it.
+    #[must_use]
+    pub fn again(mut self, version: u64, time: Time) -> Self {
+        self.lead.time = Reverse(time);
+        self.event_id = verdict_key(&format!("{}@{version}", self.event_id));
+        self.lead.event_id = Reverse(self.event_id.clone());
+        self
+    }
+
     /// Whether ports were opened, and none but these.
     pub(crate) fn opens_only(&self, ports: &[u16]) -> bool {
         !self.ports.is_empty() && self.ports.iter().all(|(first, last)| first == last && ports.contains(first))

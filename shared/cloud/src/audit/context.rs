@@ -58,7 +58,7 @@ impl Audit {
             logging_account: if set.is_empty() { self.known.logging_account.clone() } else { set.clone() },
             accounts: accounts.map(|accounts| accounts.into_iter().map(member).collect()),
             audit_role: self.known.role.clone(),
-            touches: state.touches(account).await?.into_iter().collect(),
+            touches: state.touches(account).await?,
             earlier: self.earlier(account).await?,
             state: self.own_state(account, now).await?,
             ..known
@@ -68,7 +68,8 @@ impl Audit {
     /// The last snapshot. One that is gone or cannot be read is not the same as none.
     async fn earlier(&self, account: &str) -> Result<Earlier, Error> {
         let Some(run) = self.deployment.state.audit_run(account).await? else { return Ok(Earlier::First) };
-        let place = crate::stores::Place { store: self.deployment.data.store.clone(), prefix: run.snapshot.into() };
+        let key = if run.baseline.is_empty() { run.snapshot } else { run.baseline };
+        let place = crate::stores::Place { store: self.deployment.data.store.clone(), prefix: key.into() };
         let read = place.read().await?.and_then(|bytes| {
             let mut text = Vec::new();
             GzDecoder::new(&*bytes).take(LARGEST).read_to_end(&mut text).ok()?;

@@ -74,7 +74,7 @@ impl Api {
     }
 }
 
-const SERVICES: [Service; 14] = [
+const SERVICES: [Service; 13] = [
     regional("cloudtrail", "cloudtrail"),
     regional("config", "config_service"),
     regional("ec2", "ec2"),
@@ -83,7 +83,6 @@ const SERVICES: [Service; 14] = [
     regional("logs", "cloudwatch_logs"),
     regional("s3", "s3"),
     regional("s3control", "s3_control"),
-    regional("sns", "sns"),
     regional("sqs", "sqs"),
     regional("sts", "sts"),
     Service { global: true, ..regional("account", "account") },
@@ -213,21 +212,9 @@ pub(super) const ACCOUNT_AUTHORIZATION: Api = Api {
     ..BASE
 };
 
-/// An endpoint may be a web address with a token in it, or somebody's telephone number.
-pub(super) const LIST_SUBSCRIPTIONS: Api = Api {
-    call: "sns:ListSubscriptionsByTopic",
-    permission: "sns:ListSubscriptionsByTopic",
-    wire: Wire::Query("2010-03-31"),
-    form: Form::Result,
-    pages: Some(Pages("NextToken", "NextToken")),
-    withheld: &["Endpoint"],
-};
-
 const NEXT: Option<Pages> = Some(Pages("NextToken", "NextToken"));
 pub(super) const DESCRIBE_ORGANIZATION: Api = json("organizations:DescribeOrganization", ORGANIZATIONS);
 pub(super) const LIST_ACCOUNTS: Api = Api { pages: NEXT, ..json("organizations:ListAccounts", ORGANIZATIONS) };
-pub(super) const LIST_DELEGATED: Api =
-    Api { pages: NEXT, ..json("organizations:ListDelegatedAdministrators", ORGANIZATIONS) };
 pub(super) const LIST_POLICIES: Api = Api { pages: NEXT, ..json("organizations:ListPolicies", ORGANIZATIONS) };
 pub(super) const DESCRIBE_POLICY: Api = json("organizations:DescribePolicy", ORGANIZATIONS);
 pub(super) const LIST_TARGETS: Api = Api { pages: NEXT, ..json("organizations:ListTargetsForPolicy", ORGANIZATIONS) };
@@ -373,7 +360,7 @@ pub(super) const OF_REGIONS: [&Api; 6] = [
 ];
 
 /// Everything that is ever asked with the role of an account.
-pub(super) const ALL: [&Api; 37] = [
+pub(super) const ALL: [&Api; 35] = [
     &LIST_REGIONS,
     &DESCRIBE_TRAILS,
     &GET_TRAIL_STATUS,
@@ -392,7 +379,6 @@ pub(super) const ALL: [&Api; 37] = [
     &DESCRIBE_LOG_GROUPS,
     &DESCRIBE_ORGANIZATION,
     &LIST_ACCOUNTS,
-    &LIST_DELEGATED,
     &LIST_POLICIES,
     &DESCRIBE_POLICY,
     &LIST_TARGETS,
@@ -410,5 +396,4 @@ pub(super) const ALL: [&Api; 37] = [
     &OBJECT_VERSIONS,
     &ACCOUNT_PUBLIC_ACCESS,
     &LIST_ACCESS_POINTS,
-    &LIST_SUBSCRIPTIONS,
 ];

@@ -185,8 +185,7 @@ mod tests {
         let trails = request("eu-west-1", &api::DESCRIBE_TRAILS, &[("includeShadowTrails", "true")]);
         assert_eq!(&trails.body[..], br#"{"includeShadowTrails":true}"#);
         assert!(trails.headers.iter().any(|(_, value)| value.ends_with("CloudTrail_20131101.DescribeTrails")));
-        let topic = request("eu-west-1", &api::LIST_SUBSCRIPTIONS, &[("TopicArn", "arn:x:y")]);
-        let form = b"Action=ListSubscriptionsByTopic&Version=2010-03-31&TopicArn=arn%3Ax%3Ay";
-        assert_eq!(&topic.body[..], form);
+        let role = request("eu-west-1", &api::ASSUME_ROLE, &[("RoleArn", "arn:x:y")]);
+        assert_eq!(&role.body[..], b"Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Ax%3Ay");
     }
 }

@@ -156,19 +156,14 @@ impl<'c> Run<'c> {
             trails.iter().rev().filter(|trail| !trail.bucket.is_empty()).map(|trail| (&trail.bucket, trail)).collect();
         let buckets = buckets.into_values().map(|trail| self.of_bucket(trail, organization));
         let keys = distinct(trails, |trail| trail.key.as_deref()).into_iter().map(|key| self.of_key(key));
-        let topics = distinct(trails, |trail| trail.topic.as_deref()).into_iter().map(async |topic| {
-            let by = [self.known(topic), self.account];
-            self.ask_by(&by, &api::LIST_SUBSCRIPTIONS, region_of(topic), &[("TopicArn", topic)]).await
-        });
         let groups = distinct(trails, |trail| trail.log_group.as_deref()).into_iter().map(async |group| {
             let by = [self.known(group), self.account];
             let name = group.split(':').nth(6).unwrap_or_default();
             self.ask_by(&by, &api::DESCRIBE_LOG_GROUPS, region_of(group), &[("logGroupNamePrefix", name)]).await
         });
-        let (selectors, buckets, keys, others) =
-            join4(join_all(selectors), join_all(buckets), join_all(keys), join(join_all(topics), join_all(groups)))
-                .await;
-        [selectors, buckets, keys, others.0, others.1].into_iter().flatten().flatten().collect()
+        let (selectors, buckets, keys, groups) =
+            join4(join_all(selectors), join_all(buckets), join_all(keys), join_all(groups)).await;
+        [selectors, buckets, keys, groups].into_iter().flatten().flatten().collect()
     }
 
     /// What each region has to tell besides its trails.
@@ -214,14 +209,12 @@ impl<'c> Run<'c> {
         }
         let by = answers[0].account.clone();
         let filter = [("Filter", "SERVICE_CONTROL_POLICY")];
-        let (delegated, policies) =
-            join(self.ask(&by, &api::LIST_DELEGATED, GLOBAL, &[]), self.ask(&by, &api::LIST_POLICIES, GLOBAL, &filter))
-                .await;
+        let policies = self.ask(&by, &api::LIST_POLICIES, GLOBAL, &filter).await;
         let listed = body(&policies)["Policies"].as_array().into_iter().flatten();
         let ids: Vec<String> = listed.filter_map(|policy| policy["Id"].as_str().map(str::to_owned)).collect();
         let questions = ids.iter().flat_map(|id| [&api::DESCRIBE_POLICY, &api::LIST_TARGETS].map(|api| (id, api)));
         let asked = questions.map(async |(id, api)| self.ask(&by, api, GLOBAL, &[("PolicyId", id)]).await);
-        answers.extend([delegated, policies]);
+        answers.push(policies);
         answers.extend(join_all(asked).await);
         answers
     }
@@ -236,17 +229,20 @@ impl<'c> Run<'c> {
         };
         let id = body(described)["KeyMetadata"]["Arn"].as_str().unwrap_or(key).to_owned();
         let asks = described.account.clone();
-        let parameters = [("KeyId", id.as_str())];
-        let asked = api::OF_KEYS.map(async |api| self.ask(&asks, api, region, &parameters).await);
+        let parameters = [("KeyId", id.as_str()), ("PolicyName", "default")];
+        let asked = api::OF_KEYS.map(async |api| {
+            // A key has this one policy; older endpoints want it named.
+            let count = if api.operation() == "GetKeyPolicy" { 2 } else { 1 };
+            self.ask(&asks, api, region, &parameters[..count]).await
+        });
         answers.extend(join_all(asked).await);
         answers
     }
 
     /// The account in an ARN if it is known to have the role, else nothing.
     fn known<'a>(&self, arn: &'a str) -> &'a str {
-        let (account, options) = (account_of(arn), &self.collector.options);
-        let is_known = [self.account, &options.home, &options.logging_account].contains(&account);
-        if is_known || options.accounts.contains(account) { account } else { "" }
+        let account = account_of(arn);
+        if account == self.account || self.collector.knows(account) { account } else { "" }
     }
 
     /// A trail's bucket, once its owner is found.

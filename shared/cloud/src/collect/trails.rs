@@ -15,7 +15,6 @@ pub(super) struct Trail {
     pub(super) prefix: String,
     pub(super) key: Option<String>,
     pub(super) log_group: Option<String>,
-    pub(super) topic: Option<String>,
     pub(super) of_organization: bool,
     /// Where its status is asked.
     pub(super) regions: BTreeSet<String>,
@@ -41,7 +40,6 @@ impl Trail {
             prefix: text("S3KeyPrefix").map(|prefix| format!("{prefix}/")).unwrap_or_default(),
             key: text("KmsKeyId"),
             log_group: text("CloudWatchLogsLogGroupArn"),
-            topic: text("SnsTopicARN"),
             of_organization: trail["IsOrganizationTrail"] == true,
             regions: BTreeSet::new(),
             arn,

@@ -1,6 +1,11 @@
 //! Verdicts and their history, who touched what, and what a run could see.
 
-use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem};
 use serde::{Deserialize, Serialize};
 use trail::control::{Status, Touch, Verdict};
 use trail::time::Time;
@@ -44,6 +49,10 @@ pub struct AuditRun {
     pub at: Time,
     /// The key of its snapshot in the data bucket.
     pub snapshot: String,
+    /// The key of the snapshot that trails are compared with: the last one in which nothing was weaker than before, or
+    /// whose weaknesses somebody has accepted.
+    #[serde(default)]
+    pub baseline: String,
     /// Questions that were answered.
     pub answered: u64,
     /// Questions that were not, as `call region: why`.
@@ -57,34 +66,46 @@ impl State {
         items.iter().map(decode).collect()
     }
 
-    /// Keeps a verdict and a line of history, both or neither.
-    pub async fn keep_verdict(&self, held: &HeldVerdict, change: &VerdictChange) -> Result<(), Error> {
-        let Verdict { account, control_id, region, resource, .. } = &held.verdict;
+    /// Keeps a verdict and a line of history, both or neither, unless another verdict than `read` stands there now.
+    /// Yields whether it was kept.
+    pub async fn keep_verdict(
+        &self,
+        held: &HeldVerdict,
+        read: Option<&HeldVerdict>,
+        change: &VerdictChange,
+    ) -> Result<bool, Error> {
         let mut item = encode(held)?;
-        item.extend(keys(&format!("A#{account}"), &format!("V#{control_id}#{region}#{resource}")));
-        let verdict = self.put_of(item)?;
-        self.transact(vec![verdict, self.change_of(account, control_id, change)?]).await.map(drop)
+        item.extend(key_of(&held.verdict));
+        item.insert("said".to_owned(), string(&held.said()));
+        let put = Put::builder().table_name(&self.table).set_item(Some(item));
+        let put = match read {
+            None => put.condition_expression("attribute_not_exists(pk)"),
+            Some(read) => {
+                put.condition_expression("said = :read").expression_attribute_values(":read", string(&read.said()))
+            }
+        };
+        let put = put.build().map_err(|e| Error::Item(e.to_string()))?;
+        let verdict = TransactWriteItem::builder().put(put).build();
+        self.transact(vec![verdict, self.change_of(&held.verdict, change)?]).await
     }
 
-    /// Forgets a verdict on a resource that is gone; its history stays.
-    pub async fn drop_verdict(&self, gone: &Verdict, change: &VerdictChange) -> Result<(), Error> {
-        let Verdict { account, control_id, region, resource, .. } = gone;
-        let key = keys(&format!("A#{account}"), &format!("V#{control_id}#{region}#{resource}"));
-        let delete = aws_sdk_dynamodb::types::Delete::builder().table_name(&self.table).set_key(Some(key)).build();
-        let delete = delete.map_err(|e| Error::Item(e.to_string()))?;
+    /// Forgets a verdict on a resource that is gone; its history stays. Yields false where another verdict stands there.
+    pub async fn drop_verdict(&self, gone: &HeldVerdict, change: &VerdictChange) -> Result<bool, Error> {
+        let delete = Delete::builder()
+            .table_name(&self.table)
+            .set_key(Some(key_of(&gone.verdict)))
+            .condition_expression("said = :read")
+            .expression_attribute_values(":read", string(&gone.said()));
+        let delete = delete.build().map_err(|e| Error::Item(e.to_string()))?;
         let delete = TransactWriteItem::builder().delete(delete).build();
-        self.transact(vec![delete, self.change_of(account, control_id, change)?]).await.map(drop)
+        self.transact(vec![delete, self.change_of(&gone.verdict, change)?]).await
     }
 
-    fn change_of(&self, account: &str, control: &str, change: &VerdictChange) -> Result<TransactWriteItem, Error> {
-        let VerdictChange { at, region, resource, .. } = change;
+    fn change_of(&self, about: &Verdict, change: &VerdictChange) -> Result<TransactWriteItem, Error> {
+        let Verdict { account, control_id, resource, .. } = about;
         let mut item = encode(change)?;
         // In a partition of its own: what may be deleted beside it must not put history at risk.
-        item.extend(keys(&format!("AH#{account}"), &format!("{control}#{at}#{region}#{resource}")));
-        self.put_of(item)
-    }
-
-    fn put_of(&self, item: super::Item) -> Result<TransactWriteItem, Error> {
+        item.extend(keys(&format!("AH#{account}"), &format!("{control_id}#{}#{resource}", change.at)));
         let put = Put::builder().table_name(&self.table).set_item(Some(item)).build();
         Ok(TransactWriteItem::builder().put(put.map_err(|e| Error::Item(e.to_string()))?).build())
     }
@@ -94,6 +115,16 @@ impl State {
         let (from, to) = (format!("{control}#"), format!("{control}#~"));
         let items = self.query_range(&format!("AH#{account}"), (&from, &to)).await?;
         items.iter().map(decode).collect()
+    }
+
+    /// How a control stood at a past time: a verdict for each resource; none before anybody looked.
+    pub async fn verdicts_at(&self, account: &str, control: &str, time: Time) -> Result<Vec<Verdict>, Error> {
+        let history = self.verdict_history(account, control).await?;
+        let mut stood: BTreeMap<String, Option<Verdict>> = BTreeMap::new();
+        for change in history.into_iter().filter(|change| change.at <= time) {
+            stood.insert(change.resource, change.verdict);
+        }
+        Ok(stood.into_values().flatten().collect())
     }
 
     /// What the last run over an account could see; none before the first.
@@ -123,32 +154,80 @@ impl State {
         Ok(item.map(|item| accounts(text_of(&item, "accounts"))))
     }
 
-    /// Notes who changed a trail, bucket or key, and that the account is to be looked at soon.
+    /// Notes who changed a trail, bucket or key by which call, and that the account is to be looked at soon. What is
+    /// older than what is known, or known, changes nothing: log files come late, and more than once.
     pub async fn note_touch(&self, account: &str, resource: &str, touch: &Touch) -> Result<(), Error> {
         let mut item = encode(touch)?;
-        item.extend(keys(&format!("A#{account}"), &format!("TOUCH#{resource}")));
+        item.extend(keys(&format!("A#{account}"), &format!("TOUCH#{resource}#{}", touch.call)));
         item.insert("resource".to_owned(), string(resource));
+        item.insert("seconds".to_owned(), number(touch.time.0));
         item.insert("expires".to_owned(), number(touch.time.0 + KEPT_SECONDS));
-        self.put(item).await?;
-        self.put(keys("TOUCHED", account)).await
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk) OR seconds < :seconds")
+            .expression_attribute_values(":seconds", number(touch.time.0));
+        match put.send().await {
+            Ok(_) => {}
+            Err(SdkError::ServiceError(failure))
+                if matches!(failure.err(), PutItemError::ConditionalCheckFailedException(_)) =>
+            {
+                return Ok(());
+            }
+            Err(other) => return Err(Error::state("PutItem", other)),
+        }
+        let mut owed = keys("TOUCHED", account);
+        owed.insert("by".to_owned(), string(&format!("{} {resource} {}", touch.time, touch.call)));
+        self.put(owed).await
     }
 
-    /// Who changed what in an account, the last of each.
-    pub async fn touches(&self, account: &str) -> Result<Vec<(String, Touch)>, Error> {
+    /// Who changed what in an account: by resource, the last of each call.
+    pub async fn touches(&self, account: &str) -> Result<BTreeMap<String, Vec<Touch>>, Error> {
         let items = self.query_range(&format!("A#{account}"), ("TOUCH#", "TOUCH#~")).await?;
-        items.iter().map(|item| Ok((text_of(item, "resource").to_owned(), decode(item)?))).collect()
+        let mut touches: BTreeMap<String, Vec<Touch>> = BTreeMap::new();
+        for item in &items {
+            touches.entry(text_of(item, "resource").to_owned()).or_default().push(decode(item)?);
+        }
+        Ok(touches)
     }
 
-    /// Accounts in which something was changed since they were looked at.
-    pub async fn touched(&self) -> Result<Vec<String>, Error> {
+    /// Accounts in which something was changed since they were looked at, and the last such change.
+    pub async fn touched(&self) -> Result<Vec<(String, String)>, Error> {
         let items = self.query_range("TOUCHED", ("*", "~")).await?;
-        Ok(items.iter().map(|item| text_of(item, "sk").to_owned()).collect())
+        Ok(items.iter().map(|item| (text_of(item, "sk").to_owned(), text_of(item, "by").to_owned())).collect())
     }
 
-    /// Forgets that an account is to be looked at.
-    pub async fn looked_at(&self, account: &str) -> Result<(), Error> {
-        let delete = self.client.delete_item().table_name(&self.table).set_key(Some(keys("TOUCHED", account)));
-        delete.send().await.map_err(|e| Error::state("DeleteItem", e))?;
-        Ok(())
+    /// Forgets that an account is to be looked at, unless something else was changed meanwhile.
+    pub async fn looked_at(&self, account: &str, by: &str) -> Result<(), Error> {
+        let delete = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(keys("TOUCHED", account)))
+            .condition_expression("attribute_not_exists(pk) OR #by = :by")
+            .expression_attribute_names("#by", "by")
+            .expression_attribute_values(":by", string(by));
+        match delete.send().await {
+            Err(SdkError::ServiceError(failure))
+                if matches!(failure.err(), DeleteItemError::ConditionalCheckFailedException(_)) =>
+            {
+                Ok(())
+            }
+            deleted => deleted.map(drop).map_err(|e| Error::state("DeleteItem", e)),
+        }
+    }
+}
+
+/// A control says one thing of a resource: the region it is about may be another one each time.
+fn key_of(verdict: &Verdict) -> super::Item {
+    keys(&format!("A#{}", verdict.account), &format!("V#{}#{}", verdict.control_id, verdict.resource))
+}
+
+impl HeldVerdict {
+    /// What tells it from any other verdict on the same resource.
+    fn said(&self) -> String {
+        format!("{} {}", self.since, self.verdict.fingerprint())
     }
 }

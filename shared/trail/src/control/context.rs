@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::Verdict;
+use crate::alert::clean;
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 use crate::time::Time;
@@ -38,8 +39,8 @@ pub struct Context {
     pub retention_days: i64,
     /// Principals that may change trails, as ARNs; `*` stands for anything.
     pub trail_administrators: Vec<String>,
-    /// Who last touched which trail, bucket or key, where that is known: by ARN or name.
-    pub touches: BTreeMap<String, Touch>,
+    /// Who touched which trail, bucket or key, where that is known: by ARN or name, the last of each call.
+    pub touches: BTreeMap<String, Vec<Touch>>,
     /// The snapshot before this one.
     pub earlier: Earlier,
     /// How this system itself is doing.
@@ -183,10 +184,14 @@ impl Context {
         self.accounts.iter().flatten().any(|member| member.id == account && member.active)
     }
 
-    /// ` since 18 Nov, PutEventSelectors by alice`: who last touched something; nothing where nobody knows.
-    pub(crate) fn touched(&self, names: &[&str]) -> String {
-        let known = names.iter().find_map(|name| self.touches.get(*name));
-        known.map_or(String::new(), |touch| format!(" since {}, {} by {}", day(touch.time), touch.call, touch.actor))
+    /// ` since 18 Nov, PutEventSelectors by alice`: who last touched something by one of these calls, or by any where
+    /// none is given; nothing where nobody knows. Only a call that can have done it is named.
+    pub(crate) fn touched(&self, names: &[&str], calls: &[&str]) -> String {
+        let known = names.iter().filter_map(|name| self.touches.get(*name)).flatten();
+        let known = known.filter(|touch| calls.is_empty() || calls.iter().any(|call| touch.call.starts_with(call)));
+        known.max_by_key(|touch| touch.time).map_or(String::new(), |touch| {
+            format!(" since {}, {} by {}", day(touch.time), clean(&touch.call), clean(&touch.actor))
+        })
     }
 }
 
@@ -262,8 +267,11 @@ mod tests {
     fn who_touched_it_is_said_where_it_is_known() {
         let time = Time::parse("2026-11-18T09:00:00Z").expect("a time");
         let touch = Touch { time, call: "PutEventSelectors".to_owned(), actor: "alice@example.com".to_owned() };
-        let context = Context { touches: BTreeMap::from([("arn:t".to_owned(), touch)]), ..Context::default() };
-        assert_eq!(context.touched(&["t", "arn:t"]), " since 18 Nov, PutEventSelectors by alice@example.com");
-        assert_eq!(context.touched(&["other"]), "");
+        let context = Context { touches: BTreeMap::from([("arn:t".to_owned(), vec![touch])]), ..Context::default() };
+        let said = " since 18 Nov, PutEventSelectors by alice@example.com";
+        assert_eq!(context.touched(&["t", "arn:t"], &[]), said);
+        assert_eq!(context.touched(&["t", "arn:t"], &["UpdateTrail", "PutEventSelectors"]), said);
+        assert_eq!(context.touched(&["arn:t"], &["StopLogging"]), "", "that call did not do it");
+        assert_eq!(context.touched(&["other"], &[]), "");
     }
 }

@@ -75,7 +75,7 @@ fn cannot_see(verdicts: &[&Verdict], settings: &Settings) -> Option<Match> {
         &VerdictFact {
             account: &first.account,
             region: "",
-            time: first.time,
+            time: verdicts.iter().map(|verdict| verdict.time).max()?,
             // Not to see is one step less than to see the worst.
             severity: if severity >= Severity::High { Severity::High } else { Severity::Medium },
             key: &first.account,
@@ -104,6 +104,11 @@ pub enum Change<'v> {
         /// The verdict now; `None` where the resource is gone.
         now: Option<&'v Verdict>,
     },
+    /// Nothing is said of the resource any more, and nothing was to be mended about it.
+    Gone {
+        /// The verdict before.
+        before: &'v Verdict,
+    },
 }
 
 /// What changed between two runs over the same account. The first run is a change from nothing. What cannot be seen
@@ -127,9 +132,11 @@ pub fn changes<'v>(before: &'v [Verdict], now: &'v [Verdict]) -> Vec<Change<'v>>
             _ => {}
         }
     }
-    let gone = old.iter().filter(|(key, verdict)| !new.contains_key(key) && verdict.status.is_finding());
+    let gone = old.iter().filter(|(key, _)| !new.contains_key(*key));
     let gone = gone.filter(|((control, account, _), _)| !blind.contains(&(*control, *account)));
-    changes.extend(gone.map(|(_, before)| Change::Resolved { before, now: None }));
+    changes.extend(gone.map(|(_, before)| {
+        if before.status.is_finding() { Change::Resolved { before, now: None } } else { Change::Gone { before } }
+    }));
     changes
 }
 
@@ -189,7 +196,7 @@ mod tests {
         let about = |changes: &[Change<'_>]| {
             let of = |change: &&Change<'_>| match change {
                 Change::Said { now, .. } => now.control_id == "trail-multi-region",
-                Change::Resolved { before, .. } => before.control_id == "trail-multi-region",
+                Change::Resolved { before, .. } | Change::Gone { before } => before.control_id == "trail-multi-region",
             };
             changes.iter().filter(of).map(|c| matches!(c, Change::Resolved { .. })).collect::<Vec<_>>()
         };

@@ -226,7 +226,12 @@ impl<'v> Look<'v> {
             }
             Some(false) => {
                 let stopped = time_of(field(status, "StopLoggingTime"));
-                let since = stopped.map_or(String::new(), |time| format!(" since {time}"));
+                let by = self.context().touched(&[trail.arn, trail.name], &["StopLogging"]);
+                let since = match stopped {
+                    _ if !by.is_empty() => by,
+                    Some(time) => format!(" since {time}"),
+                    None => String::new(),
+                };
                 Recording::No(format!("{} is stopped{since}", clean(trail.name)))
             }
             Some(true) if !error.is_empty() => {

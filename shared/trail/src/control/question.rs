@@ -85,6 +85,17 @@ pub const QUESTIONS: &[Question] = &[
     by("s3:ListAccessPoints", ask("s3control:ListAccessPoints", Scope::Bucket, &["AccountId", "Bucket"])),
 ];
 
+/// The calls of all questions.
+pub(crate) const CALLS: [&str; QUESTIONS.len()] = {
+    let mut calls = [""; QUESTIONS.len()];
+    let mut index = 0;
+    while index < calls.len() {
+        calls[index] = QUESTIONS[index].call;
+        index += 1;
+    }
+    calls
+};
+
 /// The IAM permission that a call needs; `None` for a call that no control makes.
 pub fn permission(call: &str) -> Option<&'static str> {
     QUESTIONS.iter().find(|question| question.call == call).map(|question| question.permission)
@@ -102,8 +113,9 @@ mod tests {
 
     #[test]
     fn every_call_of_a_control_is_asked_and_every_question_is_some_controls() {
-        let called: BTreeSet<&str> =
-            crate::controls::all().iter().flat_map(|control| control.calls.iter().copied()).collect();
+        // One control judges whether all of them were answered.
+        let readers = crate::controls::all().iter().filter(|control| control.calls.len() < CALLS.len());
+        let called: BTreeSet<&str> = readers.flat_map(|control| control.calls.iter().copied()).collect();
         let asked: BTreeSet<&str> = QUESTIONS.iter().map(|question| question.call).collect();
         assert_eq!(called, asked);
         assert_eq!(asked.len(), QUESTIONS.len(), "a question is there twice");

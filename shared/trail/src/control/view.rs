@@ -36,6 +36,8 @@ pub struct Trail<'s> {
     pub key: &'s str,
     /// The log group it delivers to, as an ARN; empty for none.
     pub log_group: &'s str,
+    /// The topic that it tells of each log file, as an ARN; empty for none.
+    pub topic: &'s str,
     /// `IsMultiRegionTrail`.
     pub multi_region: bool,
     /// `IsOrganizationTrail`.
@@ -74,12 +76,11 @@ impl<'s> View<'s> {
         crate::controls::all().iter().flat_map(|control| control.judge(self)).collect()
     }
 
-    /// What those controls say whose questions were all asked: for a snapshot of a part, in which what was left out is
-    /// no refusal.
-    pub fn judge_asked(&self) -> Vec<Verdict> {
-        let asked: BTreeSet<&str> = self.snapshot.answers.iter().map(|answer| answer.call.as_str()).collect();
+    /// What those controls say that want no other calls than these: for a snapshot of a part, in which what was left out
+    /// is no refusal.
+    pub fn judge_by(&self, calls: &[&str]) -> Vec<Verdict> {
         let told = |control: &&&'static Control| {
-            !control.calls.is_empty() && control.calls.iter().all(|call| asked.contains(call))
+            !control.calls.is_empty() && control.calls.iter().all(|call| calls.contains(call))
         };
         crate::controls::all().iter().filter(told).flat_map(|control| control.judge(self)).collect()
     }
@@ -169,6 +170,7 @@ impl<'s> Trail<'s> {
             prefix: said("S3KeyPrefix"),
             key: said("KmsKeyId"),
             log_group: said("CloudWatchLogsLogGroupArn"),
+            topic: said("SnsTopicARN"),
             multi_region: boolean(field(value, "IsMultiRegionTrail")) == Some(true),
             organization: boolean(field(value, "IsOrganizationTrail")) == Some(true),
             global_events: boolean(field(value, "IncludeGlobalServiceEvents")),
@@ -217,7 +219,7 @@ mod tests {
         let kept = ["account:ListRegions", "cloudtrail:DescribeTrails", "cloudtrail:GetTrailStatus"];
         part.calls().iter().filter(|call| !kept.contains(&call.as_str())).for_each(|call| part.forget(call));
         let (snapshot, context) = (part.snapshot(), context());
-        let verdicts = View::new(&snapshot, &context).expect("a view").judge_asked();
+        let verdicts = View::new(&snapshot, &context).expect("a view").judge_by(&kept);
         let ids: BTreeSet<&str> = verdicts.iter().map(|verdict| verdict.control_id.as_str()).collect();
         assert!(ids.contains("trail-delivery-healthy") && ids.contains("log-file-validation"), "{ids:?}");
         assert!(verdicts.iter().all(|verdict| !verdict.status.is_blind()), "{verdicts:?}");

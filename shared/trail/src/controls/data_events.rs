@@ -106,8 +106,12 @@ fn objects(look: &Look<'_>, read_only: bool) -> Verdict {
         })
         .collect();
     if buckets.is_empty() {
-        let reason =
-            if listed.is_empty() { "there are no buckets" } else { "none of the buckets matters, by the settings" };
+        let is_trails = |bucket: &&serde_json::Value| logs.contains(text(field(bucket, "Name")));
+        let reason = match () {
+            () if listed.is_empty() => "there are no buckets",
+            () if listed.iter().all(is_trails) => "there are no buckets but those of trails",
+            () => "none of the buckets matters, by the settings",
+        };
         return look.not_applicable(account, reason);
     }
     let guard: Vec<String> = logs.iter().map(|bucket| format!("arn:aws:s3:::{bucket}/")).collect();

@@ -92,7 +92,7 @@ fn gone(look: &Look<'_>, was: &Trail<'_>) -> Verdict {
     let dark = look.dark_regions();
     let seen = was.seen_in.iter().any(|region| !dark.contains(region));
     if seen && matches!(look.ask("cloudtrail:DescribeTrails", was.home_region, &[]), Asked::Body(_)) {
-        let touched = look.context().touched(&[was.arn, was.name]);
+        let touched = look.context().touched(&[was.arn, was.name], &["DeleteTrail", "UpdateTrail"]);
         return look.fail(was.arn, format!("{} is gone{touched}", clean(was.name)));
     }
     let _ = look.ask("cloudtrail:DescribeTrails", was.home_region, &[]);
@@ -100,7 +100,7 @@ fn gone(look: &Look<'_>, was: &Trail<'_>) -> Verdict {
 }
 
 fn verdict(look: &Look<'_>, trail: &Trail<'_>, loss: &Loss, blind: bool) -> Verdict {
-    let touched = look.context().touched(&[trail.arn, trail.name]);
+    let touched = look.context().touched(&[trail.arn, trail.name], &[]);
     let said = |list: &[String]| said_list(list.iter().map(String::as_str));
     match () {
         () if !loss.said.is_empty() => {

@@ -81,7 +81,7 @@ fn validation<'v>(look: &Look<'v>, trail: &'v Trail<'v>) -> Verdict {
     match trail.validation {
         Some(true) => {}
         Some(false) => {
-            let touched = look.context().touched(&[trail.arn, trail.name]);
+            let touched = look.context().touched(&[trail.arn, trail.name], &["UpdateTrail", "CreateTrail"]);
             let fix = format!("{} --enable-log-file-validation", update(trail));
             return look.fail(trail.arn, format!("log file validation is off{touched}")).fix(fix);
         }

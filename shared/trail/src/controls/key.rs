@@ -103,7 +103,7 @@ fn usable<'v>(look: &Look<'v>, trail: &'v Trail<'v>) -> Verdict {
     let key = trail.key;
     let fix = format!("{} --kms-key-id KEY", update(trail));
     if key.is_empty() {
-        let touched = look.context().touched(&[trail.arn, trail.name]);
+        let touched = look.context().touched(&[trail.arn, trail.name], &["UpdateTrail", "CreateTrail"]);
         return look.fail(trail.arn, format!("log files are encrypted with no key of ours{touched}")).fix(fix);
     }
     let metadata = match described(look, key) {
@@ -126,7 +126,8 @@ fn usable<'v>(look: &Look<'v>, trail: &'v Trail<'v>) -> Verdict {
             "PendingDeletion" => format!("aws kms cancel-key-deletion --key-id {}", shell(arn_of(metadata, key))),
             _ => format!("aws kms enable-key --key-id {}", shell(arn_of(metadata, key))),
         };
-        let touched = look.context().touched(&[key, arn_of(metadata, key)]);
+        let names = [key, arn_of(metadata, key), text(field(metadata, "KeyId"))];
+        let touched = look.context().touched(&names, &["DisableKey", "ScheduleKeyDeletion"]);
         let reason = format!("the key is {}{touched}: no log file can be read", clean(state));
         return look.fail(trail.arn, reason).severity(Severity::Critical).fix(fix);
     }

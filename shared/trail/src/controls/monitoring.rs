@@ -168,12 +168,16 @@ fn monitoring(look: &Look<'_>) -> Verdict {
     };
     let off: Vec<&str> = behind.iter().copied().filter(|id| !enabled.contains(*id)).collect();
     let fresh = context.state.canary.is_some_and(|time| time.0 >= context.now.0 - A_DAY);
-    let canary = context.state.canary.map_or("never".to_owned(), |time| format!("last at {time}"));
+    let canary = context.state.canary.map_or("has not passed yet".to_owned(), |time| format!("passed last at {time}"));
     match (off.len(), context.state.subscriber) {
         (0, Some(true)) if fresh => {
-            look.pass(account, format!("{} detections, a confirmed subscriber, canary {canary}", behind.len()))
+            look.pass(account, format!("{} detections, a confirmed subscriber, the canary {canary}", behind.len()))
         }
-        (0, Some(true)) => look.partial(account, format!("detections are in force, but the canary passed {canary}")),
+        // An alarm of its own watches the canary: here it would be told as often as there are such controls.
+        (0, Some(true)) => {
+            let reason = format!("detections are in force, but the canary {canary}");
+            look.partial(account, reason).severity(Severity::Medium)
+        }
         (_, Some(false)) => look.fail(account, "the alert topic has no confirmed subscriber: nobody is told"),
         (0, None) => look.unknown(account, "whether the alert topic has a confirmed subscriber is not known"),
         (missing, _) if missing < behind.len() => look.partial(account, format!("not in force: {}", said_list(off))),
@@ -202,9 +206,13 @@ fn pipeline(look: &Look<'_>, bucket: &Bucket<'_>) -> Verdict {
     });
     let by_bridge = field(body, "EventBridgeConfiguration").is_object();
     let fix = format!("qtrail connect {}", crate::control::shell(bucket.name));
-    let announced = told || (by_bridge && wanted.is_empty());
+    // A trail may announce its log files itself.
+    let by_trail = |trail: &Trail<'_>| trail.bucket == bucket.name && wanted.iter().any(|arn| trail.topic == arn);
+    let announced = told || (by_bridge && wanted.is_empty()) || look.view.trails().iter().any(by_trail);
     if !announced {
-        let reason = format!("new log files are not announced to {}", said_list(wanted.iter().map(String::as_str)));
+        let places = said_list(wanted.iter().map(String::as_str));
+        let places = if wanted.is_empty() { "EventBridge".to_owned() } else { places };
+        let reason = format!("new log files are not announced to {places}");
         return look.fail(bucket.name, reason).fix(fix);
     }
     match (state.dead_letters, state.last_ingest) {
@@ -285,7 +293,7 @@ mod tests {
         for (context, status, words) in [
             (here(), Pass, "a confirmed subscriber"),
             (with(day_ago), Partial, "the canary passed last at"),
-            (with(|c| c.state.canary = None), Partial, "never"),
+            (with(|c| c.state.canary = None), Partial, "has not passed yet"),
             (with(|c| c.state.subscriber = Some(false)), Fail, "nobody is told"),
             (with(|c| c.state.subscriber = None), Unknown, "confirmed subscriber is not known"),
             (with(|c| c.state.detections = None), Unknown, "in force is not known"),

@@ -306,7 +306,8 @@ fn management_verdict(look: &Look<'_>, sole: Option<&Trail<'_>>, regions: &Regio
     let Some((worst, (names, said))) = regions.last_key_value() else { return look.blinded(resource) };
     let total = look.view.regions().len();
     let place = if names.len() == total { String::new() } else { format!(" in {}", said_list(names.iter().copied())) };
-    let touched = sole.map_or(String::new(), |trail| look.context().touched(&[trail.arn, trail.name]));
+    let narrowing = ["PutEventSelectors", "UpdateTrail", "CreateTrail"];
+    let touched = sole.map_or(String::new(), |trail| look.context().touched(&[trail.arn, trail.name], &narrowing));
     let said = said_list(said.iter().map(String::as_str));
     let verdict = match worst {
         Kind::Full => {
@@ -318,7 +319,8 @@ fn management_verdict(look: &Look<'_>, sole: Option<&Trail<'_>>, regions: &Regio
         Kind::None if said.is_empty() => {
             look.fail(resource, format!("no management calls are recorded{place}{touched}"))
         }
-        Kind::None => look.fail(resource, format!("no management calls are recorded{place}: {said}{touched}")),
+        // Why a trail does not record at all is said with it.
+        Kind::None => look.fail(resource, format!("no management calls are recorded{place}: {said}")),
     };
     let only = if let [region] = names.iter().copied().collect::<Vec<_>>()[..] { region } else { "" };
     let verdict = verdict.region(only);
@@ -580,7 +582,7 @@ mod tests {
         account.advanced(json!([data, data]));
         let time = Time::parse("2026-11-18T09:00:00Z").expect("a time");
         let touch = Touch { time, call: "PutEventSelectors".to_owned(), actor: "alice".to_owned() };
-        let context = Context { touches: [(TRAIL.to_owned(), touch)].into(), ..context() };
+        let context = Context { touches: [(TRAIL.to_owned(), vec![touch])].into(), ..context() };
         let verdict = account.only("management-events-complete", &context);
         assert_eq!(verdict.remark, "keeps your 2 data selectors");
         assert!(verdict.remediation.contains(r#""Equals":["Management"]"#) && verdict.remediation.contains(r"it'\''s"));

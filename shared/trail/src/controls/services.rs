@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::control::{Asked, Control, Coverage, Look, QUESTIONS, References, Seen, Verdict, said_list};
+use crate::control::{Asked, CALLS, Control, Coverage, Look, QUESTIONS, References, Seen, Verdict, said_list};
 use crate::detection::Severity;
 use crate::shape::{boolean, field, list, text, truthy};
 use crate::snapshot::GLOBAL;
@@ -49,7 +49,7 @@ static EVIDENCE: Control = Control {
     id: "evidence-complete",
     title: "Every question of the audit was answered",
     references: References { others: &[("SOC 2", "CC4.1"), ("NIST 800-53 r5", "CA-7")], ..References::NONE },
-    calls: &["account:ListRegions", "cloudtrail:DescribeTrails"],
+    calls: &CALLS,
     judge: |look| vec![evidence(look)],
     why: "A control that could not look has not passed.",
     runbook: &["Update the StackSet of the audit role", "A service control policy may refuse it too"],
