@@ -87,13 +87,13 @@ impl Run {
             let same = was.filter(|held| held.verdict.status == verdict.status);
             HeldVerdict { verdict: verdict.clone(), since: same.map_or(self.now, |held| held.since) }
         });
-        Some(Line { line, was, is })
+        Some(Line { change: line, was, is })
     }
 }
 
 /// What is written of a change.
 struct Line<'r> {
-    line: VerdictChange,
+    change: VerdictChange,
     was: Option<&'r HeldVerdict>,
     is: Option<HeldVerdict>,
 }
@@ -112,11 +112,11 @@ impl Audit {
     pub(super) async fn keep_changes(&self, run: &Run, snapshot: &str) -> Result<bool, Error> {
         let changes = run.changes();
         let lines = changes.iter().filter_map(|change| run.line(change, snapshot));
-        let writes = lines.map(|Line { line, was, is }| async move {
+        let writes = lines.map(|Line { change, was, is }| async move {
             let state = &self.deployment.state;
             match (was, is) {
-                (was, Some(is)) => state.keep_verdict(&is, was, &line).await,
-                (Some(was), None) => state.drop_verdict(was, &line).await,
+                (was, Some(is)) => state.keep_verdict(&is, was, &change).await,
+                (Some(was), None) => state.drop_verdict(was, &change).await,
                 (None, None) => Ok(true),
             }
         });
