@@ -11,6 +11,8 @@ pub mod detection;
 pub mod detections;
 pub mod digest;
 pub mod envelope;
+
+pub mod facts;
 pub mod finding;
 pub mod ledger;
 pub mod log_file;

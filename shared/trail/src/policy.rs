@@ -12,7 +12,7 @@ pub mod power;
 mod public;
 pub mod trust;
 
-pub(crate) use glob::covers;
+pub use glob::covers;
 pub use public::{Audience, Everyone, Home, Rules};
 
 /// A policy document.

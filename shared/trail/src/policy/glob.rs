@@ -2,7 +2,7 @@
 
 /// Whether `pattern`, in which `*` stands for anything and `?` for one character, covers `text`. Letters have either
 /// case, as in the actions of a policy.
-pub(crate) fn covers(pattern: &str, text: &str) -> bool {
+pub fn covers(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut p, mut t) = (0, 0);
     // Where to go on when what follows the last star does not fit: behind the star, one character further on.

@@ -1,0 +1,3 @@
+//! Schedule and queue: sorted days of the lake.
+
+fn main() {}

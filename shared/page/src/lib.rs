@@ -1,0 +1,1 @@
+//! The viewer: a router and its pages over the lake and the state.
