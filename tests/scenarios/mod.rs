@@ -8,6 +8,7 @@ mod bad_input;
 mod canary;
 mod collect;
 mod command;
+mod cost;
 mod crashes;
 mod delivery;
 mod demo;
