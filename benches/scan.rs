@@ -1,6 +1,6 @@
-//! How fast log files are read and evaluated, how fast they are verified, how much memory a large folder takes, what
-//! the `ingest` function costs before it does anything, and how long an audit collects. Each figure stands beside its
-//! limit; what cannot be measured is said.
+//! How fast log files are read and evaluated, what the facts of their records cost, how fast they are verified, how much
+//! memory a large folder takes, what the `ingest` function costs before it does anything, and how long an audit
+//! collects. Each figure stands beside its limit; what cannot be measured is said.
 //!
 //! `cargo bench --bench scan`, or with `-- --records 1000000 --rounds 3` for another corpus.
 
@@ -13,6 +13,7 @@ use libdeflater::Decompressor;
 use rustix::time::{ClockId, clock_gettime};
 use trail::detection::Engine;
 use trail::log_file::{self, Inflater, Limits};
+use trail::record::Record;
 use trail::settings::Settings;
 
 mod collect;
@@ -21,6 +22,7 @@ mod corpus;
 #[path = "../tests/support/digests.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]
 mod digests;
+mod facts;
 mod function;
 mod memory;
 mod verify;
@@ -62,6 +64,7 @@ struct Times {
     libdeflate: Vec<f64>,
     inflate: Vec<f64>,
     evaluate: Vec<f64>,
+    facts: Vec<f64>,
 }
 
 fn speed(records: usize, rounds: usize) {
@@ -79,15 +82,19 @@ fn speed(records: usize, rounds: usize) {
     );
     let engine = Engine::new(Settings::default());
     let mut times = Times::default();
-    let mut matches = 0;
+    let (mut matches, mut tally) = (0, facts::Tally::default());
     for _ in 0..rounds {
         times.libdeflate.push(cpu_seconds(|| libdeflate(&files)));
         times.inflate.push(cpu_seconds(|| inflate(&files)));
         times.libdeflate.push(cpu_seconds(|| libdeflate(&files)));
-        times.evaluate.push(cpu_seconds(|| matches = evaluate(&engine, &files, records)));
+        times.evaluate.push(cpu_seconds(|| matches = evaluate(&engine, &files, records, &mut |_| {})));
+        tally = facts::Tally::default();
+        times.facts.push(cpu_seconds(|| {
+            evaluate(&engine, &files, records, &mut |record| tally.add(record));
+        }));
     }
     println!(
-        "{} detections, {matches} matches; CPU time of one thread, {rounds} rounds of A/B/A/C",
+        "{} detections, {matches} matches; CPU time of one thread, {rounds} rounds of A/B/A/C/D",
         engine.detections().len()
     );
     let figures = |name, times: &[f64]| {
@@ -106,6 +113,8 @@ fn speed(records: usize, rounds: usize) {
     let limit = figures("A libdeflate, nothing else", &times.libdeflate);
     figures("B our inflating alone", &times.inflate);
     let ours = figures("C read and evaluate", &times.evaluate);
+    let with_facts = figures("D the same, with the facts", &times.facts);
+    tally.report(ours.0, with_facts.0);
     let (best, median) = (limit.0 / ours.0, limit.1 / ours.1);
     println!("ratio C/A: best {best:.3}, median {median:.3}; limit {LEAST_RATIO}: {}", verdict(best >= LEAST_RATIO));
 }
@@ -130,13 +139,13 @@ fn inflate(files: &[LogFile]) {
 }
 
 /// How many matches there are.
-fn evaluate(engine: &Engine, files: &[LogFile], records: usize) -> usize {
+fn evaluate(engine: &Engine, files: &[LogFile], records: usize, each: &mut dyn FnMut(&Record<'_>)) -> usize {
     let limits = Limits::default();
     let mut inflater = Inflater::new(limits);
     let (mut evaluated, mut matches) = (0, 0);
     for file in files {
         let text = inflater.inflate(&file.gzip);
-        let report = log_file::evaluate(engine, &text, &file.key, limits, &mut |_| {});
+        let report = log_file::evaluate(engine, &text, &file.key, limits, each);
         evaluated += report.evaluated;
         matches += report.matches.len();
         inflater.recycle(text.bytes);

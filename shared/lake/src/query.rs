@@ -13,6 +13,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use trail::facts::Facts;
 use trail::policy::covers;
+use trail::resource_type::canonical;
+pub(crate) use trail::resource_type::is_unique_id;
 use trail::time::Time;
 
 use crate::columns::{Column, Kind};
@@ -327,6 +329,8 @@ fn pattern(field: Field, word: &str) -> Result<Pattern, QueryError> {
         Field::Ip => address(word),
         Field::Service if !word.contains('.') && !has_star => Pattern::Same(format!("{word}.amazonaws.com")),
         Field::Resource if !has_star => Pattern::Named(text),
+        // A word that the table does not know may be a type that came after it.
+        Field::ResourceType if !has_star => Pattern::Same(canonical(word).map_or(text, str::to_owned)),
         Field::AccessKey | Field::IssuedKey | Field::Id if !has_star => Pattern::Equal(text),
         _ if has_star => Pattern::Glob(text),
         _ => Pattern::Same(text),
@@ -382,15 +386,6 @@ fn is_named(value: &str, name: &str) -> bool {
     value == name || last(value, name) || is_unique_id(value) && last(name, value)
 }
 
-/// `i-0abc…`, `sg-…`, `vol-…`: ids that AWS never gives twice.
-pub(crate) fn is_unique_id(text: &str) -> bool {
-    let Some((kind, id)) = text.rsplit_once('-') else { return false };
-    !kind.is_empty()
-        && kind.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
-        && matches!(id.len(), 8 | 17)
-        && id.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -403,6 +398,7 @@ mod tests {
             event_name: "TerminateInstances".into(),
             source_ip: "203.0.113.7".into(),
             resources: vec!["i-0abcdef1234567890".into(), "arn:aws:iam::111122223333:role/ops".into()],
+            resource_types: vec!["AWS::EC2::Instance".into()],
             ..Facts::default()
         }
     }
@@ -430,6 +426,10 @@ mod tests {
             ("resource", "ops"),
             ("resource", "arn:aws:ec2:eu-west-1:111122223333:instance/i-0abcdef1234567890"),
             ("resource", "i-0abc*"),
+            ("resource-type", "EC2:instance"),
+            ("resource-type", "aws::ec2::instance"),
+            ("resource-type", "AWS::EC2::*"),
+            ("resource-type", "!rds:db"),
             ("error", "none"),
             ("writes", "yes"),
             ("region", "!eu-west-1"),
@@ -444,6 +444,8 @@ mod tests {
             ("service", "kms"),
             ("action", "Terminate"),
             ("resource", "op"),
+            ("resource-type", "ec2:vpc"),
+            ("resource-type", "instance"),
             ("error", "*"),
             ("writes", "no"),
             ("root", "yes"),

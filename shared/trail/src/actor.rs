@@ -1,7 +1,8 @@
 //! Who is behind a record.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::record::Record;
 use crate::shape::{at, field, text, truthy};
@@ -40,39 +41,164 @@ pub struct Actor {
     pub assumed_root: bool,
 }
 
-impl Actor {
-    pub(crate) fn of(record: &Record<'_>) -> Self {
+/// What a record says of who is behind it, borrowed from wherever it was read. What it does not say is empty.
+///
+/// The rules of who that is stand here, once: for actors, which own their texts, and for facts, which borrow them.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Said<'s> {
+    pub(crate) kind: &'s str,
+    pub(crate) arn: &'s str,
+    pub(crate) account: &'s str,
+    pub(crate) principal: &'s str,
+    pub(crate) access_key: &'s str,
+    pub(crate) user_name: &'s str,
+    pub(crate) invoked_by: &'s str,
+    /// `identityProvider`.
+    pub(crate) provider: &'s str,
+    /// `onBehalfOf.userId`.
+    pub(crate) on_behalf_of: &'s str,
+    pub(crate) source_identity: &'s str,
+    pub(crate) issuer_kind: &'s str,
+    pub(crate) issuer_arn: &'s str,
+    /// `mfaAuthenticated` of the session.
+    pub(crate) mfa_of_session: &'s str,
+    /// Whether the session has `webIdFederationData`.
+    pub(crate) has_web_identity: bool,
+    pub(crate) assumed_root: bool,
+    pub(crate) console: bool,
+    /// `UserName`, `MFAUsed` and `SamlProviderArn` of `additionalEventData`.
+    pub(crate) signed_in: &'s str,
+    pub(crate) mfa_of_sign_in: &'s str,
+    pub(crate) saml_provider: &'s str,
+    pub(crate) source_ip: &'s str,
+}
+
+impl<'s> Said<'s> {
+    /// What the record's body says, once it is loaded.
+    pub(crate) fn of(record: &'s Record<'_>) -> Self {
         let identity = record.user_identity();
         let context = field(identity, "sessionContext");
         let issuer = field(context, "sessionIssuer");
-        let arn = text(field(identity, "arn"));
-        let (role, session) = role_and_session(arn);
-        let own = |key| text(field(identity, key)).to_owned();
+        let own = |key| text(field(identity, key));
+        let additional = |key| text(field(record.additional(), key));
+        let web_identity = field(context, "webIdFederationData").as_object();
         Self {
             kind: own("type"),
-            name: name(record, session),
-            role: role.to_owned(),
-            arn: arn.to_owned(),
+            arn: own("arn"),
             account: own("accountId"),
             principal: own("principalId"),
             access_key: own("accessKeyId"),
+            user_name: own("userName"),
             invoked_by: own("invokedBy"),
-            issuer_kind: text(field(issuer, "type")).to_owned(),
-            issuer_arn: text(field(issuer, "arn")).to_owned(),
-            mfa: mfa(record, context),
-            console: truthy(&record.body()["sessionCredentialFromConsole"]),
+            provider: own("identityProvider"),
+            on_behalf_of: text(at(identity, &["onBehalfOf", "userId"])),
+            source_identity: text(field(context, "sourceIdentity")),
+            issuer_kind: text(field(issuer, "type")),
+            issuer_arn: text(field(issuer, "arn")),
+            mfa_of_session: text(at(context, &["attributes", "mfaAuthenticated"])),
+            has_web_identity: web_identity.is_some_and(|members| !members.is_empty()),
             assumed_root: truthy(field(context, "assumedRoot")),
+            console: truthy(&record.body()["sessionCredentialFromConsole"]),
+            signed_in: additional("UserName"),
+            mfa_of_sign_in: additional("MFAUsed"),
+            saml_provider: additional("SamlProviderArn"),
+            source_ip: &record.source_ip,
+        }
+    }
+
+    /// See [`Actor::is_root`].
+    pub(crate) fn is_root(&self) -> bool {
+        is_root(self.kind, self.issuer_kind, self.arn)
+    }
+
+    /// See [`Actor::is_service`].
+    pub(crate) fn is_service(&self) -> bool {
+        is_service(self.kind, self.invoked_by)
+    }
+
+    /// The name a person would use. User guide, "userIdentity element".
+    pub(crate) fn name(&self) -> Cow<'s, str> {
+        let Self { source_identity, principal, arn, .. } = *self;
+        let candidates = match self.kind {
+            // `userName` is the account's alias here.
+            "Root" => return format!("root@{}", self.account).into(),
+            "AssumedRole" => [source_identity, role_and_session(arn).1, principal, arn],
+            "FederatedUser" => [source_identity, last_part(arn), principal, arn],
+            "AWSService" => [self.invoked_by, self.source_ip, "", ""],
+            "AWSAccount" => return format!("account {}", self.foreign_name()).into(),
+            "SAMLUser" | "WebIdentityUser" => return self.at_provider(),
+            _ => [self.user_name, self.signed_in, self.on_behalf_of, principal],
+        };
+        let found = candidates.into_iter().find(|text| !text.is_empty());
+        let found = found.map(|name| if name == "HIDDEN_DUE_TO_SECURITY_REASONS" { UNKNOWN_USER } else { name });
+        found.or(Some(self.invoked_by).filter(|s| !s.is_empty())).unwrap_or("unknown").into()
+    }
+
+    fn foreign_name(&self) -> Cow<'s, str> {
+        match (self.account, self.principal) {
+            ("", "") => "anonymous".into(),
+            (account, "") => account.into(),
+            (account, principal) if account == principal => account.into(),
+            (account, principal) => format!("{account}/{principal}").into(),
+        }
+    }
+
+    fn at_provider(&self) -> Cow<'s, str> {
+        match self.provider {
+            "" => self.user_name.into(),
+            provider => format!("{}@{}", self.user_name, last_part(provider)).into(),
+        }
+    }
+
+    /// MFA: the session says, or the sign-in does. Absent is unknown, not no; and where an identity provider asked for
+    /// the second factor, "no" says only that AWS did not.
+    pub(crate) fn mfa(&self) -> Option<bool> {
+        self.said_of_mfa().filter(|used| *used || !self.is_federated())
+    }
+
+    fn is_federated(&self) -> bool {
+        let (role, _) = role_and_session(self.arn);
+        role.starts_with("AWSReservedSSO_") || self.has_web_identity || !self.saml_provider.is_empty()
+    }
+
+    fn said_of_mfa(&self) -> Option<bool> {
+        match (self.mfa_of_session, self.mfa_of_sign_in) {
+            ("", "") => None,
+            ("", used) => Some(used.eq_ignore_ascii_case("yes")),
+            (word, _) => Some(word.eq_ignore_ascii_case("true")),
+        }
+    }
+}
+
+impl Actor {
+    pub(crate) fn of(record: &Record<'_>) -> Self {
+        let said = Said::of(record);
+        let (role, _) = role_and_session(said.arn);
+        Self {
+            kind: said.kind.to_owned(),
+            name: said.name().into_owned(),
+            role: role.to_owned(),
+            arn: said.arn.to_owned(),
+            account: said.account.to_owned(),
+            principal: said.principal.to_owned(),
+            access_key: said.access_key.to_owned(),
+            invoked_by: said.invoked_by.to_owned(),
+            issuer_kind: said.issuer_kind.to_owned(),
+            issuer_arn: said.issuer_arn.to_owned(),
+            mfa: said.mfa(),
+            console: said.console,
+            assumed_root: said.assumed_root,
         }
     }
 
     /// Whether this is the account's root user, or a session that root issued.
     pub fn is_root(&self) -> bool {
-        self.kind == "Root" || self.issuer_kind == "Root" || self.arn.ends_with(":root")
+        is_root(&self.kind, &self.issuer_kind, &self.arn)
     }
 
     /// Whether an AWS service acts here, on its own or for somebody. A person in the console is not a service.
     pub fn is_service(&self) -> bool {
-        self.kind == "AWSService" || (!self.invoked_by.is_empty() && self.invoked_by != "signin.amazonaws.com")
+        is_service(&self.kind, &self.invoked_by)
     }
 
     /// What groups the acts of one actor: the role behind a session rather than the session, else the identity.
@@ -105,85 +231,28 @@ impl Actor {
     }
 }
 
+fn is_root(kind: &str, issuer_kind: &str, arn: &str) -> bool {
+    kind == "Root" || issuer_kind == "Root" || arn.ends_with(":root")
+}
+
+fn is_service(kind: &str, invoked_by: &str) -> bool {
+    kind == "AWSService" || (!invoked_by.is_empty() && invoked_by != "signin.amazonaws.com")
+}
+
 /// `arn:aws:sts::A:assumed-role/R/S` in parts.
 fn role_and_session(arn: &str) -> (&str, &str) {
     arn.split_once(":assumed-role/").map_or(("", ""), |(_, path)| path.split_once('/').unwrap_or((path, "")))
-}
-
-/// The name a person would use. User guide, "userIdentity element".
-fn name(record: &Record<'_>, session: &str) -> String {
-    let identity = record.user_identity();
-    let own = |key| text(field(identity, key));
-    let context = field(identity, "sessionContext");
-    let source_identity = text(field(context, "sourceIdentity"));
-    let candidates = match own("type") {
-        // `userName` is the account's alias here.
-        "Root" => return format!("root@{}", own("accountId")),
-        "AssumedRole" => [source_identity, session, own("principalId"), own("arn")],
-        "FederatedUser" => [source_identity, last_part(own("arn")), own("principalId"), own("arn")],
-        "AWSService" => [own("invokedBy"), &record.source_ip, "", ""],
-        "AWSAccount" => return format!("account {}", foreign_name(identity)),
-        "SAMLUser" | "WebIdentityUser" => return at_provider(identity),
-        _ => {
-            let said = text(field(record.additional(), "UserName"));
-            let on_behalf = text(at(identity, &["onBehalfOf", "userId"]));
-            [own("userName"), said, on_behalf, own("principalId")]
-        }
-    };
-    let found = candidates.into_iter().find(|text| !text.is_empty());
-    let found = found.map(|name| if name == "HIDDEN_DUE_TO_SECURITY_REASONS" { UNKNOWN_USER } else { name });
-    found.or(Some(own("invokedBy")).filter(|s| !s.is_empty())).unwrap_or("unknown").to_owned()
-}
-
-fn foreign_name(identity: &Value) -> String {
-    let (account, principal) = (text(field(identity, "accountId")), text(field(identity, "principalId")));
-    match (account, principal) {
-        ("", "") => "anonymous".to_owned(),
-        (account, "") => account.to_owned(),
-        (account, principal) if account == principal => account.to_owned(),
-        (account, principal) => format!("{account}/{principal}"),
-    }
-}
-
-fn at_provider(identity: &Value) -> String {
-    let provider = text(field(identity, "identityProvider"));
-    let user = text(field(identity, "userName"));
-    if provider.is_empty() { user.to_owned() } else { format!("{user}@{}", last_part(provider)) }
 }
 
 fn last_part(arn: &str) -> &str {
     arn.rsplit(['/', ':']).next().unwrap_or(arn)
 }
 
-/// MFA: the session says, or the sign-in does. Absent is unknown, not no; and where an identity provider asked for the
-/// second factor, "no" says only that AWS did not.
-fn mfa(record: &Record<'_>, context: &Value) -> Option<bool> {
-    said_of_mfa(record, context).filter(|used| *used || !is_federated(record, context))
-}
-
-fn is_federated(record: &Record<'_>, context: &Value) -> bool {
-    let (role, _) = role_and_session(text(field(record.user_identity(), "arn")));
-    let federation = field(context, "webIdFederationData");
-    role.starts_with("AWSReservedSSO_")
-        || federation.as_object().is_some_and(|members| !members.is_empty())
-        || !text(field(record.additional(), "SamlProviderArn")).is_empty()
-}
-
-fn said_of_mfa(record: &Record<'_>, context: &Value) -> Option<bool> {
-    match text(at(context, &["attributes", "mfaAuthenticated"])) {
-        "" => match text(field(record.additional(), "MFAUsed")) {
-            "" => None,
-            used => Some(used.eq_ignore_ascii_case("yes")),
-        },
-        word => Some(word.eq_ignore_ascii_case("true")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::testing::record;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn actor_of(identity: &Value) -> Actor {
         let text = record("s3.amazonaws.com", "ListBuckets", json!({"userIdentity": identity})).to_string();

@@ -11,7 +11,6 @@ pub mod detection;
 pub mod detections;
 pub mod digest;
 pub mod envelope;
-
 pub mod facts;
 pub mod finding;
 pub mod ledger;
@@ -20,6 +19,7 @@ pub mod network;
 pub mod object_key;
 pub mod policy;
 pub mod record;
+pub mod resource_type;
 pub mod selectors;
 pub mod settings;
 pub mod shape;

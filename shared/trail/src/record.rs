@@ -274,6 +274,15 @@ impl<'a> Record<'a> {
         if self.source == "lambda.amazonaws.com" { undated(&self.name) } else { &self.name }
     }
 
+    /// The same, borrowed as the record's fields are.
+    pub(crate) fn action_text(&self) -> Cow<'a, str> {
+        let length = self.action().len();
+        match &self.name {
+            Cow::Borrowed(name) => Cow::Borrowed(name.get(..length).unwrap_or(name)),
+            Cow::Owned(_) => Cow::Owned(self.action().to_owned()),
+        }
+    }
+
     /// Whether the call may have changed something: the record says, else the action's name.
     pub fn changes(&self) -> bool {
         const READS: [&str; 8] = ["Get", "List", "Describe", "Simulate", "Generate", "Head", "Lookup", "Search"];
@@ -355,10 +364,11 @@ impl<'a> Record<'a> {
             "" => account_hint.unwrap_or("-").to_owned(),
             account => account.to_owned(),
         };
-        Identity { account, id: self.identity_id() }
+        Identity { account, id: self.identity_id().into_owned() }
     }
 
-    fn identity_id(&self) -> String {
+    /// The id of that identity.
+    pub(crate) fn identity_id(&self) -> Cow<'a, str> {
         let original = || {
             let addendum: Value = serde_json::from_str(self.addendum).ok()?;
             addendum["originalEventID"].as_str().filter(|id| !id.is_empty()).map(str::to_owned)
@@ -367,10 +377,10 @@ impl<'a> Record<'a> {
             _ if self.addendum.len() > 2
                 && let Some(id) = original() =>
             {
-                id
+                id.into()
             }
-            "" => hex(&Sha256::digest(self.text)),
-            id => id.to_owned(),
+            "" => hex(&Sha256::digest(self.text)).into(),
+            _ => self.id.clone(),
         }
     }
 
@@ -441,10 +451,17 @@ impl<'a> Record<'a> {
         if !self.error_code.is_empty() {
             return Outcome::Failed;
         }
-        match self.sign_in_result() {
-            "" if self.source == "signin.amazonaws.com" && !self.error_message().is_empty() => Outcome::Failed,
-            result if result.eq_ignore_ascii_case("failure") => Outcome::Failed,
-            _ => Outcome::Success,
+        if self.is_failed_sign_in(self.sign_in_result(), self.error_message()) {
+            return Outcome::Failed;
+        }
+        Outcome::Success
+    }
+
+    /// Whether a record without an error code tells of a failed sign-in, given what it says of result and error.
+    pub(crate) fn is_failed_sign_in(&self, result: &str, message: &str) -> bool {
+        match result {
+            "" => self.source == "signin.amazonaws.com" && !message.is_empty(),
+            result => result.eq_ignore_ascii_case("failure"),
         }
     }
 
@@ -512,7 +529,7 @@ fn scalar(value: &str, plain: bool) -> Option<Cow<'_, str>> {
 }
 
 /// Booleans are `true`, `"true"` or `"True"` in the wild.
-fn tolerant_bool(value: &str) -> Option<bool> {
+pub(crate) fn tolerant_bool(value: &str) -> Option<bool> {
     let word = value.trim_matches('"');
     if word.eq_ignore_ascii_case("true") {
         Some(true)
