@@ -7,6 +7,8 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 use trail::time::Time;
 
+use crate::read::footer::Footers;
+
 /// Seconds of a day.
 pub(crate) const DAY: i64 = 86_400;
 
@@ -15,6 +17,8 @@ pub(crate) const DAY: i64 = 86_400;
 pub struct Lake {
     pub(crate) store: Arc<dyn ObjectStore>,
     prefix: Path,
+    /// What is known of files from earlier queries.
+    pub(crate) footers: Arc<Footers>,
 }
 
 /// A day of the lake, in UTC: that of `eventTime`.
@@ -88,7 +92,7 @@ impl Part {
 impl Lake {
     /// The lake below a prefix.
     pub fn new(store: Arc<dyn ObjectStore>, prefix: Path) -> Self {
-        Self { store, prefix }
+        Self { store, prefix, footers: Arc::default() }
     }
 
     /// `hot/dt=…/`, or all of `hot/`.

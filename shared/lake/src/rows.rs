@@ -65,13 +65,13 @@ fn array<'f>(column: Column, rows: &[impl std::borrow::Borrow<Facts<'f>>]) -> Ar
     }
 }
 
-/// The rows of a batch. Columns that it lacks are empty, columns that it has beyond ours are left out.
-pub(crate) fn facts(batch: &RecordBatch) -> Vec<Facts<'static>> {
-    let mut rows = vec![Facts::default(); batch.num_rows()];
+/// Some rows of a batch. Columns that it lacks are empty, columns that it has beyond ours are left out.
+pub(crate) fn facts(batch: &RecordBatch, places: &[usize]) -> Vec<Facts<'static>> {
+    let mut rows = vec![Facts::default(); places.len()];
     for (array, column) in known(batch.schema_ref()).map(|(at, column)| (batch.column(at), column)) {
-        rows.iter_mut().enumerate().filter(|(row, _)| array.is_valid(*row)).for_each(|(row, facts)| {
-            set(facts, column, array, row);
-        });
+        for (facts, row) in rows.iter_mut().zip(places).filter(|(_, row)| array.is_valid(**row)) {
+            set(facts, column, array, *row);
+        }
     }
     rows
 }

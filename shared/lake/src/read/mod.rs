@@ -1,0 +1,124 @@
+//! Queries over parts and hot files together.
+//!
+//! Days are read newest first. Of a day the hot files are listed before the parts: what is gone from the one is in the
+//! other. Filters look at columns first, then at times; all other columns are read of the records of the answer alone.
+
+mod chunk;
+mod filter;
+pub(crate) mod footer;
+mod hot;
+mod plan;
+mod prune;
+mod scan;
+mod source;
+mod tally;
+mod top;
+mod whole;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::future::try_join_all;
+use futures::{StreamExt, TryStreamExt, stream};
+use trail::facts::Facts;
+use trail::time::Time;
+
+use crate::answer::{Answer, Content, Cursor, DayContent, Outline, Overview, Page};
+use crate::error::Error;
+use crate::layout::{Day, Lake, Part};
+use crate::query::Query;
+
+use source::{Source, Trouble};
+use tally::{Tally, Wanted};
+use top::Search;
+use whole::Count;
+
+/// Days that are read side by side, at most.
+const SIDE_BY_SIDE: usize = 32;
+
+impl Lake {
+    /// The records that match, newest first.
+    pub async fn search(&self, query: &Query, page: &Page) -> Result<Answer, Error> {
+        let source = self.source(page.budget);
+        let search = Search {
+            lake: self.clone(),
+            source: source.clone(),
+            query: Arc::new(query.clone()),
+            page: Arc::new(page.clone()),
+        };
+        let mut days = plan::days(self, &source, query).await.map_err(Trouble::into_error)?;
+        days.retain(|day| page.after.as_ref().is_none_or(|after| *day <= Day::of(after.time)));
+        let mut rows: Vec<Facts<'static>> = Vec::new();
+        let (mut days, mut width) = (days.into_iter(), 1);
+        while rows.len() <= page.limit {
+            let some: Vec<Day> = days.by_ref().take(width).collect();
+            if some.is_empty() {
+                break;
+            }
+            rows.extend(try_join_all(some.into_iter().map(|day| search.day(day))).await?.into_iter().flatten());
+            width = (width * 2).min(SIDE_BY_SIDE);
+        }
+        let more = rows.len() > page.limit;
+        rows.truncate(page.limit);
+        let next = rows.last().filter(|_| more).map(Cursor::behind);
+        Ok(Answer { rows, next, read: source.read() })
+    }
+
+    /// How many match, which values they have, and how they lie in time.
+    pub async fn overview(&self, query: &Query, outline: Outline<'_>) -> Result<Overview, Error> {
+        let source = self.source(outline.budget);
+        let wanted = Arc::new(Wanted { fields: outline.facets.to_vec(), times: outline.buckets > 0 });
+        let count = Count {
+            lake: self.clone(),
+            source: source.clone(),
+            query: Arc::new(query.clone()),
+            wanted: wanted.clone(),
+        };
+        let days = plan::days(self, &source, query).await.map_err(Trouble::into_error)?;
+        let mut counted = stream::iter(days).map(|day| count.day(day)).buffer_unordered(SIDE_BY_SIDE);
+        let mut all = Tally::of(&wanted);
+        while let Some(tally) = counted.try_next().await? {
+            all.join(tally);
+        }
+        Ok(Overview {
+            matched: all.matched,
+            span: all.span.map(|(first, last)| (Time(first), Time(last))),
+            histogram: all.histogram(query, outline.buckets),
+            facets: all.facets(&wanted, outline.top),
+            read: source.read(),
+        })
+    }
+
+    /// One record. Knowing its day makes it one day's work.
+    pub async fn record(&self, day: Option<Day>, account: &str, id: &str) -> Result<Option<Facts<'static>>, Error> {
+        let mut query = Query::of([("id", id), ("account", account)])?;
+        query.from = day.map(Day::start);
+        query.to = day.map(Day::end);
+        let answer = self.search(&query, &Page { limit: 1, json: true, ..Page::default() }).await?;
+        Ok(answer.rows.into_iter().next())
+    }
+
+    /// Which days there are.
+    pub async fn content(&self) -> Result<Content, Error> {
+        let source = self.source(u64::MAX);
+        let mut days: BTreeMap<Day, DayContent> = BTreeMap::new();
+        for object in source.list(&self.records(None)).await.map_err(Trouble::into_error)? {
+            let is_part = object.location.filename().and_then(Part::parse).is_some();
+            if let Some(day) = Self::day_of(&object.location).filter(|_| is_part) {
+                let content = days.entry(day).or_default();
+                content.bytes += object.size;
+                content.parts += 1;
+            }
+        }
+        for object in source.list(&self.hot(None)).await.map_err(Trouble::into_error)? {
+            if let Some(day) = Self::day_of(&object.location) {
+                days.entry(day).or_default().hot += 1;
+            }
+        }
+        Ok(Content { days: days.into_iter().collect() })
+    }
+
+    fn source(&self, budget: u64) -> Arc<Source> {
+        Arc::new(Source::new(self.store.clone(), self.footers.clone(), budget))
+    }
+}

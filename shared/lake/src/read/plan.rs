@@ -1,0 +1,96 @@
+//! Which days there are, and which files make up a day.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use futures::future::join_all;
+use object_store::ObjectMeta;
+
+use super::footer::{self, Footer};
+use super::source::{Source, Trouble};
+use crate::layout::{DAY, Day, Lake, Part};
+use crate::query::Query;
+
+/// A span of so many days is looked at day by day, without asking first which there are.
+const FEW: i64 = 3;
+
+/// A part that can be read.
+#[derive(Debug, Clone)]
+pub(super) struct Opened {
+    pub(super) object: Arc<ObjectMeta>,
+    pub(super) part: Part,
+    pub(super) footer: Arc<Footer>,
+}
+
+/// A day as it is listed. What is hot is listed first: a hot file that is gone by then is in the parts listed after it.
+#[derive(Debug)]
+pub(super) struct Listed {
+    pub(super) hot: Vec<ObjectMeta>,
+    pub(super) parts: Vec<(Part, ObjectMeta)>,
+}
+
+/// The days that a query is about, newest first.
+pub(super) async fn days(lake: &Lake, source: &Source, query: &Query) -> Result<Vec<Day>, Trouble> {
+    let first = query.from.map(Day::of);
+    let last = query.to.map(|to| Day::of(trail::time::Time(to.0.saturating_sub(1))));
+    if let (Some(first), Some(last)) = (first, last)
+        && last.end().0.saturating_sub(first.start().0) <= FEW * DAY
+    {
+        let days = std::iter::successors(Some(last), |day| Some(day.previous()));
+        return Ok(days.take_while(|day| *day >= first).collect());
+    }
+    let mut days = BTreeSet::new();
+    for prefix in [lake.hot(None), lake.records(None)] {
+        days.extend(source.folders(&prefix).await?.iter().filter_map(Lake::day_of));
+    }
+    let is_in = |day: &Day| first.is_none_or(|first| *day >= first) && last.is_none_or(|last| *day <= last);
+    Ok(days.into_iter().rev().filter(is_in).collect())
+}
+
+/// What a day is made of at this moment.
+pub(super) async fn list(lake: &Lake, source: &Source, day: Day) -> Result<Listed, Trouble> {
+    let mut hot = source.list(&lake.hot(Some(day))).await?;
+    hot.retain(|object| object.location.extension() == Some("parquet"));
+    let mut parts = BTreeMap::new();
+    for object in source.list(&lake.records(Some(day))).await? {
+        let part = object.location.filename().filter(|name| name.ends_with(".parquet")).and_then(Part::parse);
+        match part {
+            Some(part) => {
+                parts.insert((part.of, part.index), (part, object));
+            }
+            None => source.skip(
+                &object.location,
+                &crate::error::Error::file(&object.location, "it is not named as a part of a day"),
+            ),
+        }
+    }
+    Ok(Listed { hot, parts: parts.into_values().collect() })
+}
+
+/// The parts' footers. What cannot be read is named and left out.
+pub(super) async fn open(source: &Source, parts: &[(Part, ObjectMeta)]) -> Result<Vec<Opened>, Trouble> {
+    let footers = join_all(parts.iter().map(|(_, object)| footer::open(source, object))).await;
+    let mut opened = Vec::new();
+    for ((part, object), footer) in parts.iter().zip(footers) {
+        match footer {
+            Ok(footer) => opened.push(Opened { object: Arc::new(object.clone()), part: *part, footer }),
+            Err(Trouble::File(error)) => source.skip(&object.location, &error),
+            Err(trouble) => return Err(trouble),
+        }
+    }
+    Ok(opened)
+}
+
+/// The hot files that are not in the parts: a part takes its own rows alone, so all parts have to have absorbed one.
+pub(super) fn unabsorbed(hot: Vec<ObjectMeta>, parts: &[Opened]) -> Vec<ObjectMeta> {
+    let wanted = parts.iter().map(|opened| opened.part.of).max().unwrap_or(0) as usize;
+    let mut absorbed: HashMap<&str, usize> = HashMap::new();
+    for opened in parts.iter().filter(|opened| opened.part.of as usize == wanted) {
+        opened.footer.absorbed.iter().for_each(|name| *absorbed.entry(name).or_default() += 1);
+    }
+    let is_absorbed = |object: &ObjectMeta| {
+        let name = object.location.filename().unwrap_or_default();
+        wanted > 0 && absorbed.get(name).is_some_and(|parts| *parts >= wanted)
+    };
+    hot.into_iter().filter(|object| !is_absorbed(object)).collect()
+}
