@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_config::{BehaviorVersion, SdkConfig};
+use lake::Lake;
 use trail::settings::{Own, Settings};
 use trail::time::Time;
 
@@ -23,7 +24,7 @@ pub struct Deployment {
     pub state: State,
     /// Log files and other objects.
     pub stores: Arc<Stores>,
-    /// Where quarantined records go.
+    /// Where the lake is, and where quarantined records go.
     pub data: Place,
     /// The topics; none on one machine.
     pub alerts: Option<Alerts>,
@@ -71,6 +72,11 @@ impl Deployment {
             publisher_timeout: seconds("QTRAIL_PUBLISHER_TIMEOUT", PUBLISHER_TIMEOUT)?,
             stores,
         })
+    }
+
+    /// The lake of this deployment.
+    pub fn lake(&self) -> Lake {
+        Lake::new(self.data.store.clone(), self.data.prefix.clone())
     }
 
     /// Settings with what the deployment knows of itself.

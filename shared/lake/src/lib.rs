@@ -18,3 +18,4 @@ mod write;
 pub use error::Error;
 pub use layout::Lake;
 pub use query::Query;
+pub use write::Hot;
