@@ -11,8 +11,10 @@ pub mod columns;
 pub mod error;
 pub mod layout;
 pub mod query;
+pub mod questions;
 mod read;
 mod rows;
+pub mod sql;
 mod write;
 
 pub use error::Error;
