@@ -123,6 +123,11 @@ pub fn now() -> Time {
     Time(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
+/// The FIFO queue through which parts of the lake are handed out; none where whoever plans absorbs.
+pub fn compact_queue() -> Option<String> {
+    optional("QTRAIL_COMPACT_QUEUE_URL")
+}
+
 fn own_parts(config: &SdkConfig, data: &str) -> Result<Own, Error> {
     let data_bucket = data.strip_prefix("s3://").and_then(|path| path.split('/').next()).unwrap_or_default();
     Ok(Own {

@@ -14,7 +14,7 @@ mod about;
 pub(crate) mod skim;
 mod split;
 
-pub use about::Subject;
+pub use about::{Subject, conflict_in_lake};
 
 /// How much is taken in before saying no.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
