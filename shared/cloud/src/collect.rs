@@ -186,6 +186,13 @@ impl Collector {
         Run::new(self, &self.options.home).own(&api::SEND_MESSAGE, &region, &parameters).await.map(drop)
     }
 
+    /// Puts a message into a FIFO queue of one's own: those of a group are handed out one after another.
+    pub async fn send_in_order(&self, queue_url: &str, message: &str, group: &str) -> Result<(), Refusal> {
+        let parameters = [("QueueUrl", queue_url), ("MessageBody", message), ("MessageGroupId", group)];
+        let region = self.client.endpoints.region.clone();
+        Run::new(self, &self.options.home).own(&api::SEND_MESSAGE, &region, &parameters).await.map(drop)
+    }
+
     /// How many messages wait in a queue of one's own.
     pub async fn waiting(&self, queue_url: &str) -> Result<u64, Refusal> {
         let name = "ApproximateNumberOfMessages";

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_config::{BehaviorVersion, SdkConfig};
+use lake::Lake;
 use trail::settings::{Own, Settings};
 use trail::time::Time;
 
@@ -23,7 +24,7 @@ pub struct Deployment {
     pub state: State,
     /// Log files and other objects.
     pub stores: Arc<Stores>,
-    /// Where quarantined records go.
+    /// Where the lake is, and where quarantined records go.
     pub data: Place,
     /// The topics; none on one machine.
     pub alerts: Option<Alerts>,
@@ -73,6 +74,11 @@ impl Deployment {
         })
     }
 
+    /// The lake of this deployment.
+    pub fn lake(&self) -> Lake {
+        Lake::new(self.data.store.clone(), self.data.prefix.clone())
+    }
+
     /// Settings with what the deployment knows of itself.
     pub fn with_own(&self, mut settings: Settings) -> Settings {
         let own = &mut settings.own;
@@ -115,6 +121,11 @@ pub async fn sdk_config_of(profile: Option<&str>) -> SdkConfig {
 pub fn now() -> Time {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Time(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// The FIFO queue through which parts of the lake are handed out; none where whoever plans absorbs.
+pub fn compact_queue() -> Option<String> {
+    optional("QTRAIL_COMPACT_QUEUE_URL")
 }
 
 fn own_parts(config: &SdkConfig, data: &str) -> Result<Own, Error> {

@@ -36,6 +36,9 @@ pub enum Error {
         /// What the store said.
         source: object_store::Error,
     },
+    /// The lake could not be written or read.
+    #[error("the lake: {0}")]
+    Lake(#[from] lake::Error),
     /// A message from a bucket that the settings do not name.
     #[error("bucket {0} is not one of the log buckets; add it to LogBuckets if it is")]
     ForeignBucket(String),

@@ -1,10 +1,10 @@
-//! Log files in, findings and alerts out.
+//! Log files in, findings and alerts out; all records to the lake.
 //!
-//! Findings are committed first and the message is deleted last: whatever fails in between is delivered again, and
-//! merges into what is there.
+//! Findings are committed first, the lake is written second, the message is deleted last: whatever fails in between is
+//! delivered again, and merges into what is there.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -29,8 +29,10 @@ use crate::settings::Engines;
 use crate::state::{Canary, FileRecord};
 
 mod file;
-use file::Budget;
+mod lake;
 pub use file::FileOutcome;
+use file::{Budget, Readers};
+use lake::Rows;
 
 /// Files read at the same time.
 const FILES_AT_ONCE: usize = 16;
@@ -71,6 +73,10 @@ pub struct Totals {
     pub fast_path: u64,
     /// Digests seen.
     pub digests: u64,
+    /// Records written to the lake: all but those that could not be read.
+    pub in_lake: u64,
+    /// Files that this made in the lake.
+    pub hot_files: u64,
     /// Findings written or changed.
     pub findings: u64,
     /// Alerts sent.
@@ -84,7 +90,14 @@ struct Delivered {
     records: Vec<LoneRecord>,
 }
 
-/// What a batch has gathered before anything is written.
+/// Files that are read together, as many as memory has room for: then findings are committed and records written.
+struct Round<'r> {
+    engine: &'r Engine,
+    rows: Rows,
+    request_id: &'r str,
+}
+
+/// What a batch has gathered.
 #[derive(Default)]
 struct Gathered {
     ledger: Ledger,
@@ -186,52 +199,55 @@ impl Ingest {
     ) -> Result<(Totals, BTreeMap<usize, String>), Error> {
         let now = now();
         let engine = self.engines.current(&self.deployment, now).await?;
-        let mut gathered = self.gather(&engine, messages, request_id).await;
-        let entries = self.commit(&engine, &mut gathered, now).await;
-        self.note_touches(&mut gathered).await;
-        self.note_files(&mut gathered, (engine.settings(), now)).await;
-        self.note_canaries(&mut gathered).await;
+        let (mut gathered, mut entries) = (Gathered::default(), Vec::new());
+        let mut waiting = gathered.open(&engine, messages);
+        loop {
+            let round = Round { engine: &engine, rows: Rows::default(), request_id };
+            waiting = self.gather(&round, &mut gathered, waiting).await;
+            entries.extend(self.commit(&engine, &mut gathered, now).await);
+            self.note_touches(&mut gathered).await;
+            self.fill_lake(&mut gathered, round.rows).await;
+            self.note_files(&mut gathered, (engine.settings(), now)).await;
+            self.note_canaries(&mut gathered).await;
+            if waiting.is_empty() {
+                break;
+            }
+        }
         gathered.totals.alerts = self.tell(&engine, entries, now).await;
         self.report(&gathered);
         Ok((gathered.totals, gathered.failed))
     }
 
-    /// Reads everything that the messages bring.
+    /// Reads what the messages bring; yields what has to wait for the next round.
     async fn gather(
         &self,
-        engine: &Arc<Engine>,
-        messages: Vec<Result<Delivered, (String, Error)>>,
-        request_id: &str,
-    ) -> Gathered {
-        let mut gathered = Gathered::default();
-        let mut objects = Vec::new();
-        for (index, message) in messages.into_iter().enumerate() {
-            match message {
-                Ok(message) => {
-                    gathered.fast_path(engine, index, &message);
-                    objects.extend(message.objects.into_iter().map(|object| (index, object)));
-                }
-                Err((id, error)) => gathered.fail(index, &id, &error),
-            }
-        }
+        round: &Round<'_>,
+        gathered: &mut Gathered,
+        objects: Vec<(usize, ObjectRef)>,
+    ) -> Vec<(usize, ObjectRef)> {
+        let mut waiting = Vec::new();
         let mut read = stream::iter(objects)
-            .map(|(index, object)| async move { (index, self.read(engine, object, request_id).await) })
+            .map(|(index, object)| async move { (index, object.clone(), self.read(round, object).await) })
             .buffer_unordered(FILES_AT_ONCE);
-        while let Some((index, outcome)) = read.next().await {
+        while let Some((index, object, outcome)) = read.next().await {
             match outcome {
-                Ok(outcome) => gathered.file(index, outcome),
+                Ok(Some(outcome)) => gathered.file(index, outcome),
+                Ok(None) => waiting.push((index, object)),
                 Err(error) => gathered.fail(index, "", &error),
             }
         }
-        gathered
+        waiting
     }
 
-    async fn read(&self, engine: &Arc<Engine>, object: ObjectRef, request_id: &str) -> Result<FileOutcome, Error> {
+    async fn read(&self, round: &Round<'_>, object: ObjectRef) -> Result<Option<FileOutcome>, Error> {
         let started = Instant::now();
-        let outcome = file::read(engine, &self.deployment, object, &self.budget).await?;
+        let readers = Readers { engine: round.engine, rows: &round.rows };
+        let Some(outcome) = file::read(readers, &self.deployment, object, &self.budget).await? else {
+            return Ok(None);
+        };
         self.quarantine(&outcome).await?;
         tracing::info!(
-            request_id,
+            request_id = round.request_id,
             object = %outcome.object.id(),
             records = outcome.report.records,
             quarantined = outcome.report.quarantined,
@@ -239,7 +255,19 @@ impl Ingest {
             milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "log file"
         );
-        Ok(outcome)
+        Ok(Some(outcome))
+    }
+
+    /// Writes the round's records. Where that fails, the messages that brought them fail.
+    async fn fill_lake(&self, gathered: &mut Gathered, rows: Rows) {
+        match rows.write(&self.deployment.lake()).await {
+            Ok(files) => gathered.totals.hot_files += files,
+            Err(error) => {
+                let brought = gathered.files.iter().filter(|(_, outcome)| outcome.in_lake > 0);
+                let indices: BTreeSet<usize> = brought.map(|(index, _)| *index).collect();
+                indices.into_iter().for_each(|index| gathered.fail(index, "", &error));
+            }
+        }
     }
 
     /// Keeps the bytes of records that could not be read, and why. Written before the message can be deleted; a
@@ -419,14 +447,18 @@ impl Ingest {
     }
 
     fn report(&self, Gathered { totals, fresh, .. }: &Gathered) {
-        let accounted = fresh.evaluated + fresh.quarantined + fresh.other_kinds;
+        // Each record was looked at or could not be read; each lies in the lake or in quarantine.
+        let unseen = fresh.records.abs_diff(fresh.evaluated + fresh.quarantined + fresh.other_kinds);
+        let unkept = fresh.records.abs_diff(fresh.in_lake + fresh.quarantined);
         self.deployment.metrics.emit(&[
             ("LogFiles", fresh.files),
             ("RecordsIn", fresh.records),
             ("RecordsEvaluated", fresh.evaluated),
             ("RecordsQuarantined", fresh.quarantined),
             ("RecordsOtherKinds", fresh.other_kinds),
-            ("RecordsUnaccounted", fresh.records.abs_diff(accounted)),
+            ("RecordsInLake", fresh.in_lake),
+            ("HotFiles", totals.hot_files),
+            ("RecordsUnaccounted", unseen + unkept),
             ("FastPathRecords", totals.fast_path),
             ("DigestFiles", totals.digests),
             ("Findings", totals.findings),
@@ -436,6 +468,21 @@ impl Ingest {
 }
 
 impl Gathered {
+    /// Takes up the records that came by themselves; yields the objects to be read, with their messages.
+    fn open(&mut self, engine: &Engine, messages: Vec<Result<Delivered, (String, Error)>>) -> Vec<(usize, ObjectRef)> {
+        let mut objects = Vec::new();
+        for (index, message) in messages.into_iter().enumerate() {
+            match message {
+                Ok(message) => {
+                    self.fast_path(engine, index, &message);
+                    objects.extend(message.objects.into_iter().map(|object| (index, object)));
+                }
+                Err((id, error)) => self.fail(index, &id, &error),
+            }
+        }
+        objects
+    }
+
     fn fail(&mut self, index: usize, message: &str, error: &Error) {
         tracing::error!(%error, message, "a message goes back to the queue");
         self.failed.entry(index).or_insert_with(|| error.to_string());
@@ -531,6 +578,8 @@ impl std::ops::AddAssign for Totals {
         self.other_kinds += other.other_kinds;
         self.fast_path += other.fast_path;
         self.digests += other.digests;
+        self.in_lake += other.in_lake;
+        self.hot_files += other.hot_files;
         self.findings += other.findings;
         self.alerts += other.alerts;
     }
@@ -551,6 +600,7 @@ impl Totals {
         self.files += 1;
         self.records += count(report.records);
         self.evaluated += count(report.evaluated);
+        self.in_lake += count(outcome.in_lake);
         self.quarantined += count(report.quarantined);
         self.other_kinds += report.other_kinds.values().map(|n| count(*n)).sum::<u64>();
     }

@@ -11,10 +11,13 @@ pub mod columns;
 pub mod error;
 pub mod layout;
 pub mod query;
+pub mod questions;
 mod read;
 mod rows;
+pub mod sql;
 mod write;
 
 pub use error::Error;
 pub use layout::Lake;
 pub use query::Query;
+pub use write::Hot;

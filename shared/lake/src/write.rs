@@ -15,7 +15,42 @@ use crate::error::Error;
 use crate::layout::{Day, Lake};
 use crate::rows;
 
+/// What a batch brings, until it is written.
+#[derive(Debug, Default)]
+pub struct Hot {
+    rows: Vec<Facts<'static>>,
+    bytes: usize,
+}
+
+impl Hot {
+    /// Takes up a record.
+    pub fn push(&mut self, facts: &Facts<'_>) {
+        self.bytes += facts.json.len();
+        self.rows.extend(rows::facts(&rows::batch(&[facts])));
+    }
+
+    /// About how much memory it takes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// How many records it holds.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+}
+
 impl Lake {
+    /// Writes what was gathered, a file a day.
+    pub async fn write(&self, hot: Hot) -> Result<usize, Error> {
+        self.write_hot(&hot.rows).await
+    }
+
     /// Writes what a batch brought, one file for each day. The same records in the same order make the same file.
     pub async fn write_hot(&self, batch: &[Facts<'_>]) -> Result<usize, Error> {
         let mut days: BTreeMap<Day, Vec<&Facts<'_>>> = BTreeMap::new();

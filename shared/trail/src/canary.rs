@@ -84,7 +84,7 @@ impl Own {
 mod tests {
     use super::*;
     use crate::detection::Engine;
-    use crate::log_file::{Inflater, Limits, Report, evaluate, evaluate_canary};
+    use crate::log_file::{Inflater, Limits, Report, evaluate_and_keep};
     use crate::object_key::{ObjectKey, ObjectKind};
     use crate::settings::Settings;
 
@@ -104,8 +104,8 @@ mod tests {
         let canary = Canary { own: &own_parts, sent: Time(1_795_143_731) };
         let inflated = Inflater::new(Limits::default()).inflate(&canary.log_file().expect("a file"));
         let engine = Engine::new(Settings { own: own(reader), ..Settings::default() });
-        let evaluate = if from_canary_prefix { evaluate_canary } else { evaluate };
-        evaluate(&engine, &inflated, &canary.key(), Limits::default(), &mut |_| {})
+        let key = canary.key();
+        evaluate_and_keep(&engine, &inflated, (&key, from_canary_prefix), Limits::default(), &mut |_, _| Ok(()))
     }
 
     #[test]

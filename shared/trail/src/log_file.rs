@@ -14,7 +14,7 @@ mod about;
 pub(crate) mod skim;
 mod split;
 
-pub use about::Subject;
+pub use about::{Subject, conflict_in_lake};
 
 /// How much is taken in before saying no.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -276,26 +276,21 @@ pub fn evaluate(
     limits: Limits,
     each: &mut dyn FnMut(&Record<'_>),
 ) -> Report {
-    read(engine, inflated, (key, false), limits, each)
+    evaluate_and_keep(engine, inflated, (key, false), limits, &mut |_, record| {
+        each(record);
+        Ok(())
+    })
 }
 
-/// The same for a file that lies where this stack alone puts its canaries: see [`crate::settings::Own::is_canary`].
-pub fn evaluate_canary(
-    engine: &Engine,
-    inflated: &Inflated,
-    key: &str,
-    limits: Limits,
-    each: &mut dyn FnMut(&Record<'_>),
-) -> Report {
-    read(engine, inflated, (key, true), limits, each)
-}
-
-fn read(
+/// The same for who keeps the records: `keep` is handed each with its place in the file, and what it cannot read is
+/// quarantined. The flag says whether the file lies where this stack alone puts its canaries: see
+/// [`crate::settings::Own::is_canary`].
+pub fn evaluate_and_keep(
     engine: &Engine,
     inflated: &Inflated,
     (key, canary): (&str, bool),
     limits: Limits,
-    each: &mut dyn FnMut(&Record<'_>),
+    keep: &mut dyn FnMut(usize, &Record<'_>) -> Result<(), Unreadable>,
 ) -> Report {
     let mut report = Report { problem: inflated.problem.clone(), ..Report::default() };
     let object = ObjectKey::parse(key);
@@ -304,7 +299,7 @@ fn read(
         return report;
     }
     let origin = Origin { account: object.account, delivered: object.time, canary };
-    let mut reader = Reader { engine, origin, limits, report: &mut report, each };
+    let mut reader = Reader { engine, origin, limits, report: &mut report, keep };
     let end = split::records(&inflated.bytes, &mut |found| reader.take(found));
     match end {
         split::End::Complete => {}
@@ -321,7 +316,7 @@ struct Reader<'e> {
     origin: Origin<'e>,
     limits: Limits,
     report: &'e mut Report,
-    each: &'e mut dyn FnMut(&Record<'_>),
+    keep: &'e mut dyn FnMut(usize, &Record<'_>) -> Result<(), Unreadable>,
 }
 
 impl Reader<'_> {
@@ -332,14 +327,14 @@ impl Reader<'_> {
         let outcome = if bytes.len() > self.limits.record_bytes {
             Err(Unreadable::TooLarge { size: bytes.len(), limit: self.limits.record_bytes })
         } else {
-            record.and_then(|record| self.evaluate(record))
+            record.and_then(|record| self.evaluate(index, record))
         };
         if let Err(reason) = outcome {
             self.report.quarantine(index, bytes, reason);
         }
     }
 
-    fn evaluate(&mut self, record: &Record<'_>) -> Result<(), Unreadable> {
+    fn evaluate(&mut self, index: usize, record: &Record<'_>) -> Result<(), Unreadable> {
         let kind = record.kind();
         if kind == Kind::Api {
             if record.source.is_empty() {
@@ -350,12 +345,14 @@ impl Reader<'_> {
             }
             let matches = &mut self.report.matches;
             self.engine.evaluate(record, &self.origin, &mut |found| matches.push(found))?;
+            // What cannot be kept counts as quarantined alone; what a detection saw in it stands.
+            (self.keep)(index, record)?;
             self.report.evaluated += 1;
             self.report.note_time(&record.time);
         } else {
+            (self.keep)(index, record)?;
             *self.report.other_kinds.entry(kind).or_default() += 1;
         }
-        (self.each)(record);
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use trail::detection::Engine;
 use trail::digest::{DigestName, TrailChange};
 use trail::envelope::ObjectRef;
 use trail::finding::{Finding, Match};
-use trail::log_file::{Inflated, Inflater, Limits, Problem, Report, Subject, evaluate, evaluate_canary};
+use trail::log_file::{Inflated, Inflater, Limits, Problem, Report, Subject, evaluate_and_keep};
 use trail::object_key::{ObjectKey, ObjectKind};
 use trail::record::{Identity, Record, digest, hex};
 use trail::time::Time;
@@ -15,6 +15,8 @@ use trail::time::Time;
 use crate::deployment::Deployment;
 use crate::error::Error;
 use crate::state::FileRecord;
+
+use super::lake::{Rows, Source};
 
 /// What became of a log file.
 #[derive(Debug)]
@@ -31,6 +33,8 @@ pub struct FileOutcome {
     pub(super) bodies: HashMap<Identity, [u8; 32]>,
     /// Calls that interrupt chains of digests or begin them.
     pub(super) changes: Vec<TrailChange>,
+    /// How many of its records go to the lake.
+    pub(super) in_lake: usize,
     /// Whether it lies among this stack's canaries: it is read like any other, and counted nowhere.
     pub(super) canary: bool,
 }
@@ -52,29 +56,36 @@ impl Default for Budget {
     }
 }
 
-/// Reads a log file within the budget for all files in flight.
+/// Whom records are shown to: detections, and the lake.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Readers<'r> {
+    /// What looks for attacks.
+    pub(super) engine: &'r Engine,
+    /// What goes to the lake.
+    pub(super) rows: &'r Rows,
+}
+
+/// Reads a log file within the budget for all files in flight; none where its records have to wait for the next round.
 pub(super) async fn read(
-    engine: &Engine,
+    readers: Readers<'_>,
     deployment: &Deployment,
     object: ObjectRef,
     budget: &Budget,
-) -> Result<FileOutcome, Error> {
+) -> Result<Option<FileOutcome>, Error> {
     if is_foreign(&object) {
         tracing::info!(object = %object.id(), "not one of CloudTrail's objects");
-        return Ok(FileOutcome::nothing(object));
+        return Ok(Some(FileOutcome::nothing(object)));
+    }
+    if readers.rows.are_full() {
+        return Ok(None);
     }
     let limits = budget.limits;
     let canary = deployment.own.is_canary(&object);
     let found = deployment.stores.get(&object).await?;
     let size = usize::try_from(found.size).unwrap_or(usize::MAX);
     if size > limits.file_bytes {
-        let problem = Some(Problem::TooLarge(limits.file_bytes));
-        return Ok(FileOutcome::of(
-            engine,
-            (object, size, canary),
-            &Inflated { problem, ..Inflated::default() },
-            limits,
-        ));
+        let nothing = Inflated { problem: Some(Problem::TooLarge(limits.file_bytes)), ..Inflated::default() };
+        return Ok(Some(FileOutcome::of(readers, (object, size, canary), &nothing, limits)));
     }
     // Always in this order: whoever waits for room to inflate is waited for by nobody who has it.
     let _delivered = take(&budget.delivered, size).await;
@@ -88,9 +99,13 @@ pub(super) async fn read(
         taken = take(&budget.inflated, limits.file_bytes).await;
         inflated = Inflater::new(limits).inflate(&bytes);
     }
-    let outcome = FileOutcome::of(engine, (object, bytes.len(), canary), &inflated, limits);
+    // Others have filled it while this one waited. From here on nothing is waited for.
+    if readers.rows.are_full() {
+        return Ok(None);
+    }
+    let outcome = FileOutcome::of(readers, (object, bytes.len(), canary), &inflated, limits);
     drop(taken);
-    Ok(outcome)
+    Ok(Some(outcome))
 }
 
 /// Whether an object of a bucket is none of `CloudTrail`'s. A file that somebody named is read whatever it is called.
@@ -121,28 +136,33 @@ fn claimed_size(bytes: &[u8]) -> usize {
 
 impl FileOutcome {
     fn of(
-        engine: &Engine,
+        readers: Readers<'_>,
         (object, size, canary): (ObjectRef, usize, bool),
         inflated: &Inflated,
         limits: Limits,
     ) -> Self {
-        let account = ObjectKey::parse(&object.key).account.map(str::to_owned);
+        let source = Source::of(&object);
+        let account = ObjectKey::parse(&object.key).account;
         let mut seen: HashMap<Identity, [u8; 32]> = HashMap::new();
-        let (mut conflict, mut changes) = (false, Vec::new());
-        let mut each = |record: &Record<'_>| {
-            // Only what a detection wanted was loaded; the rest is compared when the lake is written.
+        let (mut conflict, mut changes, mut in_lake) = (false, Vec::new(), 0);
+        let mut keep = |index: usize, record: &Record<'_>| {
+            // Only what a detection wanted was loaded; the rest is compared when the day is made.
             if !record.body().is_null() {
                 let body = digest(record.text().as_bytes());
-                conflict |= *seen.entry(record.identity(account.as_deref())).or_insert(body) != body;
+                conflict |= *seen.entry(record.identity(account)).or_insert(body) != body;
+            }
+            if !canary {
+                readers.rows.push(&source.facts(index, record)?);
+                in_lake += 1;
             }
             changes.extend(TrailChange::of(record));
+            Ok(())
         };
-        let evaluate = if canary { evaluate_canary } else { evaluate };
-        let mut report = evaluate(engine, inflated, &object.key, limits, &mut each);
+        let mut report = evaluate_and_keep(readers.engine, inflated, (&object.key, canary), limits, &mut keep);
         let problems = Subject { id: &object.id(), key: &object.key }.problems(&report, inflated.trailing);
         report.matches.extend(problems);
         let (sha256, bodies) = (hex(&digest(&inflated.bytes)), seen);
-        let outcome = Self { object, report, size, sha256, bodies, changes, canary };
+        let outcome = Self { object, report, size, sha256, bodies, changes, in_lake, canary };
         if conflict { outcome.with_conflict() } else { outcome }
     }
 
@@ -154,7 +174,7 @@ impl FileOutcome {
 
     fn nothing(object: ObjectRef) -> Self {
         let (sha256, bodies, changes) = Default::default();
-        Self { object, report: Report::default(), size: 0, sha256, bodies, changes, canary: false }
+        Self { object, report: Report::default(), size: 0, sha256, bodies, changes, in_lake: 0, canary: false }
     }
 
     /// Whether this is no object of CloudTrail's.

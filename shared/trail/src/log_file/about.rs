@@ -72,3 +72,10 @@ impl Subject<'_> {
         )
     }
 }
+
+/// Two different records under one identity that met in the lake: which files they are from stands in their rows.
+pub fn conflict_in_lake(account: &str, id: &str, day: Time) -> Match {
+    let what = format!("record {id} of account {account} is there twice, with different contents");
+    let fact = ObjectFact { id, account, region: "", time: day, what: &what, detail: "" };
+    Match::of_object(&RECORD_CONFLICT, &fact)
+}
