@@ -111,15 +111,18 @@ pub struct Refused {
 }
 
 /// The headers of a browser's request that the page reads; all others stay behind.
-pub const PASSED: [&str; 8] = [
+pub const PASSED: [&str; 11] = [
     "accept",
     "accept-language",
     "content-type",
+    "host",
     "hx-current-url",
     "hx-request",
     "hx-target",
     "hx-trigger",
     "if-none-match",
+    "origin",
+    "sec-fetch-site",
 ];
 
 impl Asked {
@@ -131,8 +134,11 @@ impl Asked {
     /// What the voucher is bound to: SHA-256 over every part of the request, in hexadecimal.
     pub fn sha256(&self) -> String {
         let Self { method, target, headers, body } = self;
-        let headers: String = headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
-        let text = format!("qtrail-request-1\n{method}\n{target}\n{headers}\n{}", hex(&digest(body)));
+        let mut text = format!("qtrail-request-1\n{method}\n{target}\n");
+        for (name, value) in headers {
+            text.extend([name, ":", value, "\n"]);
+        }
+        text.extend(["\n", &hex(&digest(body))]);
         hex(&digest(text.as_bytes()))
     }
 

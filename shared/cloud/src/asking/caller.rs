@@ -31,6 +31,7 @@ const SUFFIX: &str = "-viewer";
 pub struct Caller {
     connector: SharedHttpConnector,
     endpoints: Endpoints,
+    lambda: String,
     credentials: SharedCredentialsProvider,
     function: String,
     stack: String,
@@ -58,13 +59,20 @@ impl Caller {
             Some(account) => account.to_owned(),
             None => Collector::connect(&config, Options::default()).await?.home().to_owned(),
         };
+        let endpoints = Endpoints::new(&config);
         Ok(Self {
             connector: wire::connector(&config, FUNCTION_TIME)?,
-            endpoints: Endpoints::new(&config),
+            lambda: endpoints.address("lambda"),
+            endpoints,
             credentials,
             function: function.to_owned(),
             stack: stack_id(&account, stack),
         })
+    }
+
+    #[cfg(test)]
+    pub(super) fn at_lambda(self, lambda: &str) -> Self {
+        Self { lambda: lambda.to_owned(), ..self }
     }
 
     /// The stack that is asked: its account and name.
@@ -94,7 +102,7 @@ impl Caller {
             service: "lambda",
             signing_region: self.endpoints.region.clone(),
             method: "POST",
-            url: format!("{}/2015-03-31/functions/{name}/invocations", self.endpoints.address("lambda")),
+            url: format!("{}/2015-03-31/functions/{name}/invocations", self.lambda),
             headers: vec![("content-type", "application/json".to_owned())],
             body: payload,
         };

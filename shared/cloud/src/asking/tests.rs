@@ -14,6 +14,7 @@ use trail::settings::Own;
 use super::judge::admit;
 use super::*;
 use crate::collect::endpoint::Endpoints;
+use crate::state::State;
 use crate::wire::Request;
 
 const NOW: Time = Time(1_795_000_000);
@@ -60,6 +61,7 @@ impl Heard {
     fn signer(&self) -> Option<&'static str> {
         let authorization = self.header("authorization")?;
         let signed = authorization.split("SignedHeaders=").nth(1)?.split(',').next()?;
+        // Whoever only asks about himself signs none of our headers.
         let names = ["content-type", "x-qtrail-nonce", "x-qtrail-request-sha256", "x-qtrail-stack"];
         let headers = names.into_iter().filter(|name| signed.split(';').any(|one| one == *name));
         let request = Request {
@@ -90,8 +92,9 @@ impl Sts {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let log = heard.clone();
         tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let request = read(stream, answer).await;
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let request = read(&mut stream).await;
+                write(stream, answer(&request)).await;
                 log.lock().unwrap().push(request);
             }
         });
@@ -130,26 +133,26 @@ impl Sts {
     }
 }
 
-async fn read(mut stream: TcpStream, answer: fn(&Heard) -> (u16, String)) -> Heard {
+async fn read(stream: &mut TcpStream) -> Heard {
     let mut bytes = Vec::new();
-    let mut heard = Heard::default();
     loop {
         assert!(stream.read_buf(&mut bytes).await.unwrap() > 0, "the request breaks off");
         let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
-        let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
-        let mut lines = head.lines();
-        heard.target = lines.next().unwrap().split(' ').nth(1).unwrap().to_owned();
-        heard.headers = lines.map(|line| line.split_once(": ").unwrap()).map(|(a, b)| (a.into(), b.into())).collect();
-        let length = heard.header("content-length").map_or(0, |length| length.parse().unwrap());
-        if bytes.len() >= end + 4 + length {
-            heard.body = bytes[end + 4..].to_vec();
-            break;
+        let text = String::from_utf8(bytes[..end].to_vec()).unwrap();
+        let mut lines = text.lines();
+        let target = lines.next().unwrap().split(' ').nth(1).unwrap().to_owned();
+        let headers = lines.map(|line| line.split_once(": ").unwrap()).map(|(a, b)| (a.into(), b.into())).collect();
+        let request = Heard { target, headers, body: bytes[end + 4..].to_vec() };
+        let length = request.header("content-length").map_or(0, |length| length.parse().unwrap());
+        if request.body.len() >= length {
+            return request;
         }
     }
-    let (status, body) = answer(&heard);
-    let head = format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
-    stream.write_all((head + &body).as_bytes()).await.unwrap();
-    heard
+}
+
+async fn write(mut stream: TcpStream, (status, body): (u16, String)) {
+    let fields = format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+    stream.write_all((fields + &body).as_bytes()).await.unwrap();
 }
 
 fn identity(key: &str, secret: &str, token: Option<&str>) -> aws_smithy_runtime_api::client::identity::Identity {
@@ -320,7 +323,7 @@ async fn nothing_can_be_slipped_in_between() {
         Asked { headers: header("accept\n", "a"), ..asked() },
         Asked { headers: header("Accept", "a"), ..asked() },
         Asked { headers: header("authorization", "Bearer x"), ..asked() },
-        Asked { headers: header("host", "sts.example.org"), ..asked() },
+        Asked { headers: header("x-qtrail-stack", "a"), ..asked() },
     ];
     for asked in odd {
         let (status, why, heard) = sts.refusal(&asked, &sts.voucher(&asked)).await;
@@ -362,6 +365,124 @@ async fn without_a_clear_yes_of_sts_nobody_gets_in() {
     for (answer, expected) in answers {
         let sts = Sts::answering(answer).await;
         assert_eq!(sts.refusal(&asked(), &sts.voucher(&asked())).await.0, expected);
+    }
+}
+
+/// A table on loopback that knows conditional puts.
+async fn table(audited: &'static str) -> State {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut items = BTreeMap::from([("AUDITED".to_owned(), json!({"accounts": {"S": audited}}))]);
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let request = read(&mut stream).await;
+            let body: Value = serde_json::from_slice(&request.body).unwrap();
+            let answer = if request.header("x-amz-target").unwrap().ends_with("GetItem") {
+                (
+                    200,
+                    items.get(body["Key"]["pk"]["S"].as_str().unwrap()).map_or(json!({}), |item| json!({"Item": item})),
+                )
+            } else {
+                assert_eq!(body["ConditionExpression"], "attribute_not_exists(pk)");
+                let key = body["Item"]["pk"]["S"].as_str().unwrap().to_owned();
+                let failed = "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException";
+                match items.get(&key) {
+                    Some(item) => (400, json!({"__type": failed, "Item": item})),
+                    None => {
+                        items.insert(key, body["Item"].clone());
+                        (200, json!({}))
+                    }
+                }
+            };
+            write(stream, (answer.0, answer.1.to_string())).await;
+        }
+    });
+    let config = aws_config::defaults(BehaviorVersion::latest()).region(Region::new("eu-west-1")).endpoint_url(url);
+    let config = config.credentials_provider(Credentials::new("a", "b", None, None, "test")).load().await;
+    State::new(aws_sdk_dynamodb::Client::new(&config), "table")
+}
+
+#[tokio::test]
+async fn a_decision_is_made_once_and_reading_as_often_as_one_likes() {
+    let (sts, state) = (Sts::start().await, table("").await);
+    let (decision, judge) = (asked(), sts.judge());
+    let reading = Asked { method: "GET".to_owned(), ..asked() };
+    let voucher = sts.voucher(&decision);
+    assert!(judge.who(&decision, &voucher, &state, NOW).await.is_ok());
+    assert_eq!(judge.who(&decision, &voucher, &state, NOW).await.unwrap_err().status, 409);
+    assert!(judge.who(&decision, &sts.voucher(&decision), &state, NOW).await.is_ok(), "made anew, it is another one");
+    let voucher = sts.voucher(&reading);
+    for _ in 0..2 {
+        assert!(judge.who(&reading, &voucher, &state, NOW).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn of_two_that_replay_at_once_one_comes_first() {
+    let (sts, state) = (Sts::start().await, table("").await);
+    let (judge, voucher, decision) = (sts.judge(), sts.voucher(&asked()), asked());
+    let tries = (0..8).map(|_| judge.who(&decision, &voucher, &state, NOW));
+    let came: Vec<_> = futures::future::join_all(tries).await;
+    assert_eq!(came.iter().filter(|one| one.is_ok()).count(), 1);
+}
+
+#[tokio::test]
+async fn people_of_the_organizations_accounts_may_look() {
+    let sts = Sts::start().await;
+    let (key, secret, token, _) = KNOWN[1];
+    let by = (&identity(key, secret, token), instant(NOW));
+    let voucher = Voucher::sign(&asked(), STACK, &Endpoints::new(&sts.config), by).unwrap();
+    let state = table("111122223333,444455556666").await;
+    assert!(sts.judge().who(&asked(), &voucher, &state, NOW).await.is_ok());
+    let state = table("111122223333,777788889999").await;
+    assert_eq!(sts.judge().who(&asked(), &voucher, &state, NOW).await.unwrap_err().status, 403);
+    // Before anybody knows the organization, those of the stack's own account.
+    assert!(sts.judge().who(&asked(), &sts.voucher(&asked()), &table("").await, NOW).await.is_ok());
+}
+
+/// A Lambda on loopback, whose function asks `sts` who it is.
+async fn lambda(sts: &Sts) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let judge = sts.judge();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let request = read(&mut stream).await;
+            if request.target != "/2015-03-31/functions/quickinfra%2Dtrail%2Dviewer/invocations" {
+                write(stream, (403, json!({"__type": "AccessDeniedException", "Message": "no"}).to_string())).await;
+                continue;
+            }
+            let vouched: Vouched = serde_json::from_slice(&request.body).unwrap();
+            let who = judge.prove(&vouched.asked, &vouched.voucher, crate::deployment::now()).await.unwrap().who;
+            let body = format!("{who} {} {}", vouched.asked.method, vouched.asked.target).into();
+            let answered = Answered { status: 200, headers: BTreeMap::new(), body };
+            write(stream, (200, serde_json::to_string(&answered).unwrap())).await;
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn a_caller_is_known_by_his_credentials() {
+    let sts = Sts::start().await;
+    let url = lambda(&sts).await;
+    let caller = Caller::connect(&sts.config, "quickinfra-trail-viewer").await.unwrap().at_lambda(&url);
+    assert_eq!(caller.stack(), STACK);
+    let answered = caller.ask(asked()).await.unwrap();
+    assert_eq!(&answered.body[..], b"alice POST /findings/3f9a2b/status?tab=notes");
+    let other = Caller::connect(&sts.config, "other-viewer").await.unwrap().at_lambda(&url);
+    let refused = other.ask(asked()).await.unwrap_err();
+    assert!(refused.status == 403 && refused.why.contains("ViewerInvokePolicy"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_stack_is_named_by_its_function() {
+    let sts = Sts::start().await;
+    let arn = "arn:aws:lambda:eu-north-1:999900001111:function:trail-viewer";
+    assert_eq!(Caller::connect(&sts.config, arn).await.unwrap().stack(), "999900001111/trail");
+    assert!(sts.heard.lock().unwrap().is_empty());
+    for wrong in ["trail", "-viewer", "", "arn:aws:lambda:eu-north-1:999900001111:function:trail", "a:b-viewer"] {
+        assert!(Caller::connect(&sts.config, wrong).await.is_err(), "{wrong}");
     }
 }
 
