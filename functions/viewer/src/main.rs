@@ -1,3 +1,21 @@
-//! The page and its API.
+//! The pages of the viewer, for whoever proves who he is.
 
-fn main() {}
+use axum::Router;
+use cloud::asking::Judge;
+use cloud::deployment::{Deployment, sdk_config};
+use cloud::function::{log_as_json, serve};
+use lambda_runtime::Error;
+use page::door::Door;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    log_as_json();
+    let deployment = Deployment::from_environment().await?;
+    let pages = Router::new();
+    let door = match std::env::var("QTRAIL_VIEWER_DOOR").as_deref() {
+        Ok("token") => Door::token(pages),
+        _ => Door::signed(pages, Judge::new(&sdk_config().await, &deployment.own)?, deployment.state.clone()),
+    };
+    let door = &door;
+    serve(|invocation, _| async move { Ok(door.handle(invocation).await) }).await
+}

@@ -23,13 +23,13 @@
 
 mod api;
 mod client;
-mod endpoint;
-mod refusal;
+pub(crate) mod endpoint;
+pub(crate) mod refusal;
 mod request;
 mod run;
 mod sessions;
 mod trails;
-mod xml;
+pub(crate) mod xml;
 
 use std::collections::BTreeSet;
 use std::sync::{PoisonError, RwLock};

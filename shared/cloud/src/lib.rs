@@ -2,6 +2,7 @@
 //! `qtrail` both call.
 
 pub mod alerts;
+pub mod asking;
 pub mod audit;
 pub mod collect;
 pub mod deployment;
@@ -15,5 +16,6 @@ pub mod settings;
 pub mod state;
 pub mod stores;
 pub mod verify;
+mod wire;
 
 pub use error::Error;

@@ -2,7 +2,7 @@
 //!
 //! Keys: `F#<finding>/META` and `/H#<time>` (history); `TH#<thread>`; `T#<detection>#<account>#<key>/B#<bucket>`;
 //! `L#<bucket>/<key>` (log files); `C#<date>#<account>` (counts); `ACCOUNTS/<account>#<region>`; `CANARY/META`;
-//! `N#…` (notices that are owed).
+//! `N#…` (notices that are owed); `ASKED#…` (decisions that were taken in).
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -23,6 +23,7 @@ use trail::time::Time;
 
 use crate::error::Error;
 
+mod asked;
 mod audit;
 mod digests;
 mod files;

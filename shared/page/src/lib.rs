@@ -1,1 +1,4 @@
 //! The viewer: a router and its pages over the lake and the state.
+
+pub mod door;
+pub mod forward;

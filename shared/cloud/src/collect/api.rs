@@ -64,14 +64,18 @@ pub(super) struct Service {
 impl Api {
     /// The part of the call before the colon.
     pub(super) fn service(&self) -> &'static Service {
-        let name = self.call.split(':').next().unwrap_or_default();
-        SERVICES.iter().find(|service| service.name == name).unwrap_or(&SERVICES[0])
+        service(self.call.split(':').next().unwrap_or_default())
     }
 
     /// The part of the call behind the colon.
     pub(super) fn operation(&self) -> &'static str {
         self.call.split(':').nth(1).unwrap_or_default()
     }
+}
+
+/// The service of this name.
+pub(super) fn service(name: &str) -> &'static Service {
+    SERVICES.iter().find(|service| service.name == name).unwrap_or(&SERVICES[0])
 }
 
 const SERVICES: [Service; 13] = [

@@ -2,21 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_config::SdkConfig;
-use aws_sigv4::http_request::{
-    PayloadChecksumKind, PercentEncodingMode, SignableBody, SignableRequest, SigningSettings, UriPathNormalizationMode,
-    sign,
-};
-use aws_sigv4::sign::v4::SigningParams;
-use aws_smithy_http_client::default_connector;
-use aws_smithy_runtime_api::client::http::{HttpConnector as _, HttpConnectorSettings, SharedHttpConnector};
+use aws_smithy_runtime_api::client::http::{HttpConnector as _, SharedHttpConnector};
 use aws_smithy_runtime_api::client::identity::Identity;
-use aws_smithy_runtime_api::http::{Request as HttpRequest, Response};
-use aws_smithy_types::body::SdkBody;
+use aws_smithy_runtime_api::http::Response;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Limited};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
@@ -26,9 +18,9 @@ use trail::snapshot::{Cause, Refusal};
 use super::api::{Api, Form, Pages};
 use super::endpoint::Endpoints;
 use super::refusal::{self, refusal};
-use super::request::Request;
 use super::xml::Element;
 use crate::error::Error;
+use crate::wire::{self, Request, Unread};
 
 /// So many requests are on their way at once.
 const IN_FLIGHT: usize = 20;
@@ -42,9 +34,8 @@ const LARGEST: usize = 64 << 20;
 /// So many pages are joined.
 const MOST_PAGES: usize = 400;
 
-/// How long one attempt may take, and how long connecting.
+/// How long one attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(10);
-const CONNECT: Duration = Duration::from_secs(3);
 
 /// How long one question is repeated while it is throttled or not answered.
 const QUESTION: Duration = Duration::from_secs(40);
@@ -55,9 +46,6 @@ const ATTEMPTS: u32 = 5;
 /// The first wait before a repetition at the most, and the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-
-/// How the questions appear in the accounts' own trails.
-const USER_AGENT: &str = concat!("quickinfra-trail/", env!("CARGO_PKG_VERSION"));
 
 /// The client.
 #[derive(Debug)]
@@ -103,10 +91,7 @@ impl Raw {
 
 impl Client {
     pub(super) fn new(config: &SdkConfig) -> Result<Self, Error> {
-        let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT).read_timeout(ATTEMPT).build();
-        let connector = default_connector(&settings, config.sleep_impl());
-        let connector =
-            connector.ok_or_else(|| Error::Configuration("this build has no TLS to ask AWS with".to_owned()))?;
+        let connector = wire::connector(config, ATTEMPT)?;
         let endpoints = Endpoints::new(config);
         Ok(Self { connector, endpoints, permits: Semaphore::new(IN_FLIGHT), sent: AtomicU64::new(0) })
     }
@@ -155,7 +140,7 @@ impl Client {
             }
         }
         if size > 0 || !fetched.request_id.is_empty() {
-            fetched.sha256 = hex(&hash.finalize());
+            fetched.sha256 = trail::record::hex(&hash.finalize());
         }
         fetched
     }
@@ -203,7 +188,7 @@ impl Client {
             return Err(unreachable("OutOfTime", "the time for this account was over before the question was asked"));
         }
         let request = Request::new(question, token, &self.endpoints);
-        let signed = signed(request, identity).map_err(|problem| refusal(Cause::Unknown, "Unsendable", problem))?;
+        let signed = request.signed(identity).map_err(|problem| refusal(Cause::Unknown, "Unsendable", problem))?;
         self.sent.fetch_add(1, Ordering::Relaxed);
         let answered = async {
             let response =
@@ -213,41 +198,6 @@ impl Client {
         let limit = end.min(Instant::now() + ATTEMPT);
         tokio::time::timeout_at(limit, answered).await.map_err(|_| unreachable("Timeout", "no answer in time"))?
     }
-}
-
-/// The request with its signature.
-fn signed(request: Request, identity: &Identity) -> Result<HttpRequest, String> {
-    let mut settings = SigningSettings::default();
-    let service = if request.service == "s3control" { "s3" } else { request.service };
-    if service == "s3" {
-        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
-        settings.percent_encoding_mode = PercentEncodingMode::Single;
-        settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
-    }
-    let params = SigningParams::builder()
-        .identity(identity)
-        .region(&request.signing_region)
-        .name(service)
-        .time(SystemTime::now())
-        .settings(settings)
-        .build()
-        .map_err(|e| e.to_string())?
-        .into();
-    let headers = request.headers.iter().map(|(name, value)| (*name, value.as_str()));
-    let signable = SignableRequest::new(request.method, &request.url, headers, SignableBody::Bytes(&request.body));
-    let signable = signable.map_err(|e| e.to_string())?;
-    let (instructions, _) = sign(signable, &params).map_err(|e| e.to_string())?.into_parts();
-    let mut http = HttpRequest::new(SdkBody::from(request.body));
-    http.set_method(request.method).map_err(|e| e.to_string())?;
-    http.set_uri(request.url).map_err(|e| e.to_string())?;
-    http.headers_mut().insert("user-agent", USER_AGENT);
-    for (name, value) in request.headers {
-        http.headers_mut().insert(name, value);
-    }
-    for (name, value) in instructions.headers() {
-        http.headers_mut().insert(name.to_owned(), value.to_owned());
-    }
-    Ok(http)
 }
 
 /// An answer, read to its end within bounds.
@@ -260,13 +210,10 @@ async fn raw(response: Response) -> Result<Raw, Refusal> {
         bucket_region: header(&["x-amz-bucket-region"]),
         bytes: Bytes::new(),
     };
-    let body = Limited::new(response.into_body(), LARGEST_PAGE).collect().await;
-    raw.bytes = body
-        .map_err(|error| match error.downcast_ref::<http_body_util::LengthLimitError>() {
-            Some(_) => refusal(Cause::Unknown, "TooLarge", "the answer is larger than is read"),
-            None => refusal(Cause::Unreachable, "ConnectorError", "the answer breaks off"),
-        })?
-        .to_bytes();
+    raw.bytes = wire::body(response, LARGEST_PAGE).await.map_err(|unread| match unread {
+        Unread::TooLarge => refusal(Cause::Unknown, "TooLarge", "the answer is larger than is read"),
+        Unread::BreaksOff => refusal(Cause::Unreachable, "ConnectorError", "the answer breaks off"),
+    })?;
     Ok(raw)
 }
 
@@ -359,13 +306,4 @@ fn join(joined: &mut Value, page: Value) {
         (joined @ Value::Null, page) => *joined = page,
         _ => {}
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -4,7 +4,7 @@ use aws_config::SdkConfig;
 use aws_types::service_config::ServiceConfigKey;
 use trail::snapshot::GLOBAL;
 
-use super::api::Service;
+use super::api::{self, Service};
 
 /// The regions that every account of the partition has from the start: what is asked where an account cannot tell.
 /// (AWS General Reference, regions; those that must be enabled first are left out.)
@@ -30,10 +30,10 @@ const FROM_THE_START: [&str; 17] = [
 
 /// Endpoints as the SDK's configuration has them, and those that AWS documents.
 #[derive(Debug)]
-pub(super) struct Endpoints {
+pub(crate) struct Endpoints {
     config: SdkConfig,
     /// The collector's own region.
-    pub(super) region: String,
+    pub(crate) region: String,
     pub(super) partition: &'static Partition,
 }
 
@@ -89,7 +89,7 @@ impl Partition {
 }
 
 impl Endpoints {
-    pub(super) fn new(config: &SdkConfig) -> Self {
+    pub(crate) fn new(config: &SdkConfig) -> Self {
         let region = config.region().map_or("us-east-1", |region| region.as_ref()).to_owned();
         Self { config: config.clone(), partition: Partition::of(&region), region }
     }
@@ -111,6 +111,12 @@ impl Endpoints {
         let own = self.config.service_config().and_then(|services| services.load_config(key));
         let url = own.or_else(|| self.config.endpoint_url().map(str::to_owned))?;
         Some(url.trim_end_matches('/').to_owned())
+    }
+
+    /// The address of a service in the own region, without a slash at its end.
+    pub(crate) fn address(&self, service: &str) -> String {
+        let service = api::service(service);
+        self.own(service).unwrap_or_else(|| format!("https://{}", self.host(service, &self.region)))
     }
 
     /// The host of a service, in front of which a bucket's name or an account may stand.

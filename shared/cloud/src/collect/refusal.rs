@@ -33,7 +33,7 @@ pub(super) fn refusal(cause: Cause, code: &str, message: impl AsRef<str>) -> Ref
 }
 
 /// What an error answer says. `named` is the code that its headers give, if they do.
-pub(super) fn read(status: u16, named: Option<&str>, body: &[u8]) -> Refusal {
+pub(crate) fn read(status: u16, named: Option<&str>, body: &[u8]) -> Refusal {
     let (code, message) = from_json(body).or_else(|| from_xml(body)).unwrap_or_default();
     let code = named.filter(|code| !code.is_empty()).map_or(code, str::to_owned);
     let code = plain(&code);

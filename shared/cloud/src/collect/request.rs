@@ -8,20 +8,10 @@ use url::form_urlencoded;
 use super::api::{Place, Wire, place};
 use super::client::Question;
 use super::endpoint::Endpoints;
+use crate::wire::Request;
 
 /// What stays as it is in a path or query (RFC 3986, unreserved).
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// A request that lacks nothing but its signature.
-#[derive(Debug)]
-pub(super) struct Request {
-    pub(super) service: &'static str,
-    pub(super) signing_region: String,
-    pub(super) method: &'static str,
-    pub(super) url: String,
-    pub(super) headers: Vec<(&'static str, String)>,
-    pub(super) body: Bytes,
-}
 
 /// Truth and times are no texts in JSON: a time is in seconds since 1970.
 fn json_value(name: &str, text: &str) -> Value {

@@ -58,7 +58,7 @@ pub(super) enum Shape {
 
 /// An element.
 #[derive(Debug, Default)]
-pub(super) struct Element {
+pub(crate) struct Element {
     name: String,
     /// Its attribute `xsi:type`.
     kind: Option<String>,
@@ -68,7 +68,7 @@ pub(super) struct Element {
 
 impl Element {
     /// Reads a document whole; the error says what is wrong with it.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Self, String> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, String> {
         let text = std::str::from_utf8(bytes).map_err(|e| e.to_string())?;
         let mut reader = Reader::from_str(text);
         let mut open = vec![Self::default()];
@@ -126,7 +126,7 @@ impl Element {
     }
 
     /// The text of the element of this name.
-    pub(super) fn text_of(&self, name: &str) -> Option<&str> {
+    pub(crate) fn text_of(&self, name: &str) -> Option<&str> {
         self.find(name).map(|element| element.text.trim())
     }
 
