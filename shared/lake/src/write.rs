@@ -26,7 +26,7 @@ impl Hot {
     /// Takes up a record.
     pub fn push(&mut self, facts: &Facts<'_>) {
         self.bytes += facts.json.len();
-        self.rows.extend(rows::facts(&rows::batch(&[facts])));
+        self.rows.extend(rows::facts(&rows::batch(&[facts]), &[0]));
     }
 
     /// About how much memory it takes.
