@@ -39,6 +39,16 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  qtrail ingest AWSLogs/\n  qtrail ingest \
         s3://my-trail-logs/AWSLogs/111122223333/ --data ./case-42")]
     Ingest(IngestArgs),
+    /// Search the records of the lake, newest first
+    #[command(after_help = "Examples:\n  qtrail search --user alice --from 2026-11-20\n  qtrail search --resource \
+        i-0abcdef1234567890 --action 'Run*,Terminate*'\n  qtrail search --ip 203.0.113.0/24 --writes --format ndjson \
+        --lake s3://my-data-bucket\n\nAll filters have to hold. Values beside each other (A,B) mean any of them, ! in \
+        front none of them, * any letters.")]
+    Search(SearchArgs),
+    /// Write the records that match to a file
+    #[command(after_help = "Example:\n  qtrail export --access-key AKIAIOSFODNN7EXAMPLE --format csv --output \
+        key.csv")]
+    Export(ExportArgs),
     /// List findings, show one, set its status
     #[command(after_help = "Examples:\n  qtrail findings --status new --severity HIGH\n  qtrail findings show 3f9a2b\
         \n  qtrail findings close 3f9a2b --as expected --note \"planned, CHG-1234\"")]
@@ -120,6 +130,105 @@ pub(crate) struct StateArgs {
     /// The deployment's config.toml: names of accounts
     #[arg(long, value_name = "FILE", global = true)]
     pub(crate) settings: Option<PathBuf>,
+}
+
+/// Where the lake is.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LakeArgs {
+    /// The folder that `qtrail ingest` filled
+    #[arg(long, value_name = "DIR", default_value = "./qtrail-data")]
+    pub(crate) data: PathBuf,
+    /// The lake of a deployment instead: s3:// and its data bucket, or a folder
+    #[arg(long, value_name = "URL", env = "QTRAIL_LAKE")]
+    pub(crate) lake: Option<String>,
+}
+
+/// Which records.
+#[derive(Debug, Args)]
+pub(crate) struct QueryArgs {
+    /// Who: a part of the name, the role, the session or the ARN
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) user: Option<String>,
+    /// An ARN, an id or a name, in request or response
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) resource: Option<String>,
+    /// `AWS::RDS::DBInstance`, or its short form rds:db
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) resource_type: Option<String>,
+    /// The action: `RunInstances`, 'Delete*', ec2:RunInstances
+    #[arg(long, value_name = "NAME")]
+    pub(crate) action: Option<String>,
+    /// An address or a network
+    #[arg(long, value_name = "CIDR")]
+    pub(crate) ip: Option<String>,
+    /// The access key that signed the call
+    #[arg(long, value_name = "KEY")]
+    pub(crate) access_key: Option<String>,
+    /// The account's twelve digits
+    #[arg(long, value_name = "ID")]
+    pub(crate) account: Option<String>,
+    /// The region
+    #[arg(long, value_name = "NAME")]
+    pub(crate) region: Option<String>,
+    /// An error code, '*' for any, none for success
+    #[arg(long, value_name = "CODE")]
+    pub(crate) error: Option<String>,
+    /// The first moment that counts: a time, or a day
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+    /// The first moment that no longer counts
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<String>,
+    /// Any other filter; a wrong name lists them all
+    #[arg(long = "filter", value_name = "NAME=VALUE")]
+    pub(crate) filters: Vec<String>,
+    /// Only what changes something
+    #[arg(long)]
+    pub(crate) writes: bool,
+}
+
+/// `qtrail search`.
+#[derive(Debug, Args)]
+pub(crate) struct SearchArgs {
+    #[command(flatten)]
+    pub(crate) lake: LakeArgs,
+    #[command(flatten)]
+    pub(crate) query: QueryArgs,
+    /// How many records at the most
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) limit: usize,
+    /// Go on where an answer ended
+    #[arg(long, value_name = "CURSOR")]
+    pub(crate) cursor: Option<String>,
+    /// How records are printed
+    #[arg(long, value_enum, default_value_t = RecordFormat::Text)]
+    pub(crate) format: RecordFormat,
+}
+
+/// `qtrail export`.
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    #[command(flatten)]
+    pub(crate) lake: LakeArgs,
+    #[command(flatten)]
+    pub(crate) query: QueryArgs,
+    /// The file to write
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// How records are written
+    #[arg(long, value_enum, default_value_t = RecordFormat::Ndjson)]
+    pub(crate) format: RecordFormat,
+}
+
+/// How records are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RecordFormat {
+    /// A line each, for people
+    Text,
+    /// A JSON object a line: the columns, and the record as it was delivered
+    Ndjson,
+    /// A table for spreadsheets
+    Csv,
 }
 
 /// `qtrail findings`.

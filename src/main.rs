@@ -14,6 +14,7 @@ mod input;
 mod output;
 mod place;
 mod scan;
+mod search;
 mod status;
 mod verify;
 
@@ -50,6 +51,8 @@ fn run(command: Command) -> anyhow::Result<Ending> {
         Command::Scan(arguments) => scan::run(&arguments),
         Command::Demo(arguments) => block_on(demo::run(arguments)),
         Command::Ingest(arguments) => block_on(ingest::run(arguments)),
+        Command::Search(arguments) => block_on(search::run(arguments)),
+        Command::Export(arguments) => block_on(search::export(arguments)),
         Command::Findings(arguments) => block_on(findings::run(arguments)),
         Command::Status(arguments) => block_on(status::run(arguments)),
         Command::Audit(arguments) => block_on(audit::run(arguments)),

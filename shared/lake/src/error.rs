@@ -35,6 +35,7 @@ pub enum Error {
     Query(#[from] crate::query::QueryError),
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what an error is about is named where it occurs, by value or not")]
 impl Error {
     /// A failure of the store over an object.
     pub(crate) fn store(object: impl ToString, source: object_store::Error) -> Self {

@@ -15,8 +15,8 @@ use crate::settings::{Alerts, Settings};
 use crate::time::Time;
 
 mod text;
-pub use text::{Message, Related, Storm, finding_json, finding_line, finding_ocsf, message, summary_line};
-pub(crate) use text::{clean, is_invisible, severity_word};
+pub use text::{Message, Related, Storm, clean, finding_json, finding_line, finding_ocsf, message, summary_line};
+pub(crate) use text::{is_invisible, severity_word};
 
 /// What has become of a finding.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

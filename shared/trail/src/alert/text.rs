@@ -596,7 +596,7 @@ fn named(set: &BTreeSet<String>) -> String {
 }
 
 /// Foreign text made harmless: nothing that moves the cursor, hides, reorders or links, and not too long.
-pub(crate) fn clean(text: &str) -> String {
+pub fn clean(text: &str) -> String {
     let visible: String = text
         .chars()
         .map(|c| if c.is_whitespace() || c.is_control() { ' ' } else { c })
