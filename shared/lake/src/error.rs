@@ -1,5 +1,7 @@
 //! What can go wrong with the lake.
 
+use crate::layout::Day;
+
 /// An error that names the object, or what was asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -30,6 +32,42 @@ pub enum Error {
         /// Ours.
         known: u32,
     },
+    /// Another writer was faster. Nothing is lost: the next run takes up what is left.
+    #[error("{object} was written by somebody else in the meantime; nothing was changed, run it again")]
+    Overtaken {
+        /// The object.
+        object: String,
+    },
+    /// A day is cut into another number of parts than was asked for.
+    #[error("{day} is cut into {of} parts, not into {asked}: ask again what is pending")]
+    Cut {
+        /// The day.
+        day: Day,
+        /// Its parts.
+        of: u32,
+        /// As asked.
+        asked: u32,
+    },
+    /// A part that cannot be read, so that nothing can be added to it.
+    #[error("{object} cannot be read ({why}): make the day anew with `qtrail rebuild --from {day} --to {after}`")]
+    Part {
+        /// The object.
+        object: String,
+        /// What is wrong with it.
+        why: String,
+        /// Its day.
+        day: Day,
+        /// The day after it.
+        after: Day,
+    },
+    /// A file on this machine's disk.
+    #[error("{path}: {source}")]
+    Disk {
+        /// The file or folder.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A query that cannot be asked.
     #[error(transparent)]
     Query(#[from] crate::query::QueryError),
@@ -39,6 +77,19 @@ impl Error {
     /// A failure of the store over an object.
     pub(crate) fn store(object: impl ToString, source: object_store::Error) -> Self {
         Self::Store { object: object.to_string(), source }
+    }
+
+    /// The same, of a file that is a part of a day: says how it is mended.
+    pub(crate) fn of_part(self, day: Day) -> Self {
+        match self {
+            Self::File { object, why } => Self::Part { object, why, day, after: day.next() },
+            error => error,
+        }
+    }
+
+    /// A failure of this machine's disk.
+    pub(crate) fn disk(path: &std::path::Path, source: std::io::Error) -> Self {
+        Self::Disk { path: path.display().to_string(), source }
     }
 
     /// A file that cannot be used.

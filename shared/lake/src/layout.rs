@@ -111,6 +111,11 @@ impl Lake {
         self.below("keys", Some(day)).join(format!("{part}.keys"))
     }
 
+    /// What says into how many parts a day is cut.
+    pub(crate) fn cut_file(&self, day: Day) -> Path {
+        self.below("cuts", Some(day)).join("parts")
+    }
+
     fn below(&self, room: &str, day: Option<Day>) -> Path {
         let room = self.prefix.clone().join(room);
         match day {

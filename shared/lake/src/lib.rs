@@ -6,18 +6,27 @@
 //! keys/dt=2026-11-20/part-0-of-2.keys              which row groups of the part hold a value; derived, disposable
 //! ```
 
+pub mod absorb;
 pub mod answer;
 pub mod columns;
+mod encode;
 pub mod error;
+mod footer;
+pub mod hot;
 pub mod layout;
+mod merge;
+mod order;
+mod part;
+pub mod pending;
 pub mod query;
 pub mod questions;
 mod read;
 mod rows;
+mod runs;
 pub mod sql;
-mod write;
+mod upload;
 
 pub use error::Error;
+pub use hot::{Hot, Sealed};
 pub use layout::Lake;
 pub use query::Query;
-pub use write::Hot;

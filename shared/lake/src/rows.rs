@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use arrow_array::builder::{BooleanBuilder, Int32Builder, ListBuilder, StringBuilder, TimestampMillisecondBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, TimestampMillisecondType};
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::{Array, ArrayRef, RecordBatch, new_null_array};
 use arrow_schema::{Field, Schema, SchemaRef};
 use trail::facts::Facts;
 use trail::time::Time;
@@ -20,49 +20,101 @@ pub(crate) fn written() -> SchemaRef {
     SCHEMA.clone()
 }
 
-/// Rows as a batch in the files' columns.
-pub(crate) fn batch<'f>(rows: &[impl std::borrow::Borrow<Facts<'f>>]) -> RecordBatch {
-    let columns: Vec<ArrayRef> = ALL.iter().map(|column| array(*column, rows)).collect();
-    // Every column is made of all rows, with the type that the schema names.
-    RecordBatch::try_new(written(), columns).unwrap_or_else(|_| RecordBatch::new_empty(written()))
+/// Facts in columns, as many as are pushed.
+#[derive(Debug)]
+pub(crate) struct Columns {
+    columns: Vec<(Column, Values)>,
+    rows: usize,
 }
 
-fn array<'f>(column: Column, rows: &[impl std::borrow::Borrow<Facts<'f>>]) -> ArrayRef {
-    let rows = rows.iter().map(std::borrow::Borrow::borrow);
-    match column.kind() {
-        Kind::Time => {
-            let mut times = TimestampMillisecondBuilder::with_capacity(rows.len()).with_timezone("UTC");
-            rows.for_each(|facts| times.append_value(facts.event_time.0.saturating_mul(1000)));
-            Arc::new(times.finish())
-        }
-        Kind::Number => {
-            let mut numbers = Int32Builder::with_capacity(rows.len());
-            rows.for_each(|facts| numbers.append_value(i32::try_from(facts.source_index).unwrap_or(i32::MAX)));
-            Arc::new(numbers.finish())
-        }
-        Kind::Flag => {
-            let mut flags = BooleanBuilder::with_capacity(rows.len());
-            rows.for_each(|facts| flags.append_option(column.flag(facts)));
-            Arc::new(flags.finish())
-        }
-        Kind::Text => {
-            let mut texts = StringBuilder::new();
-            rows.for_each(|facts| match column.text(facts) {
-                "" if !column.is_required() => texts.append_null(),
-                text => texts.append_value(text),
-            });
-            Arc::new(texts.finish())
-        }
-        Kind::Texts => {
-            let element = Field::new("element", arrow_schema::DataType::Utf8, false);
-            let mut lists = ListBuilder::new(StringBuilder::new()).with_field(element);
-            rows.for_each(|facts| {
-                column.texts(facts).for_each(|text| lists.values().append_value(text));
-                lists.append(true);
-            });
-            Arc::new(lists.finish())
+#[derive(Debug)]
+enum Values {
+    Times(TimestampMillisecondBuilder),
+    Texts(StringBuilder),
+    Flags(BooleanBuilder),
+    Lists(ListBuilder<StringBuilder>),
+    Numbers(Int32Builder),
+}
+
+impl Columns {
+    pub(crate) fn new() -> Self {
+        Self { columns: ALL.into_iter().map(|column| (column, Values::of(column.kind()))).collect(), rows: 0 }
+    }
+
+    /// Takes up the facts of one record: one copy of each text, nothing else is allocated for it.
+    pub(crate) fn push(&mut self, facts: &Facts<'_>) {
+        self.rows += 1;
+        for (column, values) in &mut self.columns {
+            values.push(*column, facts);
         }
     }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(crate) fn finish(self) -> RecordBatch {
+        let arrays: Vec<ArrayRef> = self.columns.into_iter().map(|(_, values)| values.finish()).collect();
+        // Every column has every row, in the type that the schema names.
+        RecordBatch::try_new(written(), arrays).unwrap_or_else(|_| RecordBatch::new_empty(written()))
+    }
+}
+
+impl Values {
+    fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::Time => Self::Times(TimestampMillisecondBuilder::new().with_timezone("UTC")),
+            Kind::Text => Self::Texts(StringBuilder::new()),
+            Kind::Flag => Self::Flags(BooleanBuilder::new()),
+            Kind::Texts => {
+                let element = Field::new("element", arrow_schema::DataType::Utf8, false);
+                Self::Lists(ListBuilder::new(StringBuilder::new()).with_field(element))
+            }
+            Kind::Number => Self::Numbers(Int32Builder::new()),
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, column: Column, facts: &Facts<'_>) {
+        match self {
+            Self::Times(times) => times.append_value(facts.event_time.0.saturating_mul(1000)),
+            Self::Texts(texts) => match column.text(facts) {
+                "" if !column.is_required() => texts.append_null(),
+                text => texts.append_value(text),
+            },
+            Self::Flags(flags) => flags.append_option(column.flag(facts)),
+            Self::Lists(lists) => {
+                column.texts(facts).for_each(|text| lists.values().append_value(text));
+                lists.append(true);
+            }
+            Self::Numbers(numbers) => numbers.append_value(i32::try_from(facts.source_index).unwrap_or(i32::MAX)),
+        }
+    }
+
+    fn finish(self) -> ArrayRef {
+        match self {
+            Self::Times(mut times) => Arc::new(times.finish()),
+            Self::Texts(mut texts) => Arc::new(texts.finish()),
+            Self::Flags(mut flags) => Arc::new(flags.finish()),
+            Self::Lists(mut lists) => Arc::new(lists.finish()),
+            Self::Numbers(mut numbers) => Arc::new(numbers.finish()),
+        }
+    }
+}
+
+/// A batch as this version writes it: columns that it lacks are empty, columns beyond ours are left out.
+pub(crate) fn conform(batch: &RecordBatch) -> Result<RecordBatch, String> {
+    let schema = written();
+    let arrays = schema.fields().iter().map(|field| match batch.column_by_name(field.name()) {
+        Some(array) if array.data_type() == field.data_type() => Ok(array.clone()),
+        Some(array) => {
+            Err(format!("its column {} holds {}, not {}", field.name(), array.data_type(), field.data_type()))
+        }
+        None if field.is_nullable() => Ok(new_null_array(field.data_type(), batch.num_rows())),
+        None => Err(format!("it has no column {}", field.name())),
+    });
+    let arrays = arrays.collect::<Result<Vec<_>, _>>()?;
+    RecordBatch::try_new(schema.clone(), arrays).map_err(|error| error.to_string())
 }
 
 /// The rows of a batch. Columns that it lacks are empty, columns that it has beyond ours are left out.

@@ -1,0 +1,91 @@
+//! How files of the lake are encoded: one table of settings a kind of file.
+
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
+use parquet::schema::types::ColumnPath;
+
+use crate::columns::{ALL, Column, Kind, VERSION, VERSION_KEY};
+use crate::error::Error;
+use crate::rows;
+
+/// Rows of a row group of a part.
+pub(crate) const GROUP_ROWS: usize = 32_768;
+
+/// The metadata key of the hot files that a part has absorbed: their names without `.parquet`, a comma in between.
+pub(crate) const ABSORBED_KEY: &str = "qtrail.absorbed";
+
+/// What a file is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Written at once and read a few times: quick to write, small even with few rows.
+    Hot,
+    /// Written to be kept and searched.
+    Part,
+    /// Rows that do not fit into memory while a part is made.
+    Run,
+}
+
+/// A writer into memory.
+pub(crate) fn writer<W: std::io::Write + Send>(purpose: Purpose, to: W) -> Result<ArrowWriter<W>, Error> {
+    // Arrow's own copy of the schema says nothing that the file's schema does not.
+    let options = ArrowWriterOptions::new().with_properties(properties(purpose)).with_skip_arrow_metadata(true);
+    ArrowWriter::try_new_with_options(to, rows::written(), options).map_err(|error| Error::file("a new file", error))
+}
+
+fn properties(purpose: Purpose) -> WriterProperties {
+    let base = WriterProperties::builder()
+        .set_created_by("qtrail".to_owned())
+        .set_max_row_group_row_count(None)
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_key_value_metadata(Some(vec![KeyValue::new(VERSION_KEY.to_owned(), VERSION.to_string())]));
+    let purposed = match purpose {
+        Purpose::Hot | Purpose::Run => base.set_compression(Compression::LZ4_RAW),
+        Purpose::Part => base
+            .set_compression(Compression::ZSTD(ZstdLevel::try_new(3).unwrap_or_default()))
+            .set_data_page_row_count_limit(4096),
+    };
+    ALL.into_iter().fold(purposed, |builder, column| of_column(builder, column, purpose)).build()
+}
+
+fn of_column(builder: WriterPropertiesBuilder, column: Column, purpose: Purpose) -> WriterPropertiesBuilder {
+    let path = path(column);
+    let builder = match column.kind() {
+        Kind::Time | Kind::Number => builder
+            .set_column_dictionary_enabled(path.clone(), false)
+            .set_column_encoding(path.clone(), Encoding::DELTA_BINARY_PACKED),
+        // Values that hardly repeat.
+        Kind::Text if is_unique(column) => builder.set_column_dictionary_enabled(path.clone(), false),
+        _ => builder,
+    };
+    let builder = match column {
+        Column::Json => builder.set_column_data_page_size_limit(path.clone(), 512 << 10),
+        _ => builder,
+    };
+    match purpose {
+        Purpose::Part if is_searched(column) => builder.set_column_statistics_enabled(path, EnabledStatistics::Page),
+        Purpose::Hot if column == Column::EventTime => {
+            builder.set_column_statistics_enabled(path, EnabledStatistics::Chunk)
+        }
+        _ => builder,
+    }
+}
+
+/// Whether a column's smallest and largest values tell where not to look.
+fn is_searched(column: Column) -> bool {
+    !is_unique(column) && !matches!(column, Column::ErrorMessage | Column::SourceObject | Column::SourceIndex)
+}
+
+fn is_unique(column: Column) -> bool {
+    matches!(column, Column::EventId | Column::RequestId | Column::SharedEventId | Column::Json)
+}
+
+fn path(column: Column) -> ColumnPath {
+    let parts: &[&str] = match column.kind() {
+        Kind::Texts => &[column.name(), "list", "element"],
+        _ => &[column.name()],
+    };
+    ColumnPath::new(parts.iter().map(|&part| part.to_owned()).collect())
+}
