@@ -13,6 +13,7 @@ mod ingest;
 mod input;
 mod output;
 mod place;
+mod rebuild;
 mod scan;
 mod status;
 mod verify;
@@ -50,6 +51,7 @@ fn run(command: Command) -> anyhow::Result<Ending> {
         Command::Scan(arguments) => scan::run(&arguments),
         Command::Demo(arguments) => block_on(demo::run(arguments)),
         Command::Ingest(arguments) => block_on(ingest::run(arguments)),
+        Command::Rebuild(arguments) => block_on(rebuild::run(arguments)),
         Command::Findings(arguments) => block_on(findings::run(arguments)),
         Command::Status(arguments) => block_on(status::run(arguments)),
         Command::Audit(arguments) => block_on(audit::run(arguments)),

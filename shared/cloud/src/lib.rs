@@ -4,6 +4,7 @@
 pub mod alerts;
 pub mod audit;
 pub mod collect;
+pub mod compact;
 pub mod deployment;
 mod error;
 pub mod function;
@@ -11,6 +12,7 @@ pub mod ingest;
 pub mod metrics;
 pub mod notify;
 pub mod raise;
+pub mod rebuild;
 pub mod settings;
 pub mod state;
 pub mod stores;
