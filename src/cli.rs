@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use lake::layout::Day;
 use trail::alert::{Resolution, Status};
 use trail::detection::{Category, Severity};
 use trail::time::Time;
@@ -35,7 +36,7 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  qtrail scan AWSLogs/\n  qtrail scan --format ndjson --min-severity HIGH \
         logs/ | jq .title\n  qtrail scan --fail-on CRITICAL today.json.gz")]
     Scan(ScanArgs),
-    /// Read log files into the state: findings that can be worked with
+    /// Read log files into the state and the lake: findings to work with, records to search
     #[command(after_help = "Examples:\n  qtrail ingest AWSLogs/\n  qtrail ingest \
         s3://my-trail-logs/AWSLogs/111122223333/ --data ./case-42")]
     Ingest(IngestArgs),
@@ -49,6 +50,12 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  qtrail export --access-key AKIAIOSFODNN7EXAMPLE --format csv --output \
         key.csv")]
     Export(ExportArgs),
+    /// Make days of the lake again from raw log files: no findings, no alerts
+    #[command(after_help = "Examples:\n  qtrail rebuild --from 2026-11-01 --to 2026-12-01 AWSLogs/\n  qtrail rebuild \
+        --from 2020-01-01 --to 2026-01-01 --lake s3://quickinfra-trail-data s3://my-trail-logs/AWSLogs/\n\nLog files are \
+        chosen by the time in their names: of a day itself and of the two days after it. Records of other days are left \
+        out, and other days stay as they are. A run that was stopped goes on where it was when it is started again.")]
+    Rebuild(RebuildArgs),
     /// List findings, show one, set its status
     #[command(after_help = "Examples:\n  qtrail findings --status new --severity HIGH\n  qtrail findings show 3f9a2b\
         \n  qtrail findings close 3f9a2b --as expected --note \"planned, CHG-1234\"")]
@@ -110,12 +117,32 @@ pub(crate) struct IngestArgs {
     /// Files, folders or s3:// URLs
     #[arg(required = true, value_name = "PATH|s3://URL")]
     pub(crate) sources: Vec<String>,
-    /// Where the state is kept
+    /// Where the state and the lake are kept
     #[arg(long, value_name = "DIR", default_value = "./qtrail-data")]
     pub(crate) data: PathBuf,
     /// The deployment's config.toml
     #[arg(long, value_name = "FILE")]
     pub(crate) settings: Option<PathBuf>,
+}
+
+/// `qtrail rebuild`.
+#[derive(Debug, Args)]
+pub(crate) struct RebuildArgs {
+    /// Files, folders or s3:// URLs
+    #[arg(required = true, value_name = "PATH|s3://URL")]
+    pub(crate) sources: Vec<String>,
+    /// The first day
+    #[arg(long, value_name = "DATE", value_parser = day)]
+    pub(crate) from: Day,
+    /// The first day that stays as it is
+    #[arg(long, value_name = "DATE", value_parser = day)]
+    pub(crate) to: Day,
+    /// Where the state and the lake are kept
+    #[arg(long, value_name = "DIR", default_value = "./qtrail-data", conflicts_with = "lake")]
+    pub(crate) data: PathBuf,
+    /// A deployment's lake instead (the stack's output `LakeUrl`)
+    #[arg(long, value_name = "URL")]
+    pub(crate) lake: Option<String>,
 }
 
 /// Which state is meant: a folder's, or a deployment's.
@@ -385,6 +412,10 @@ pub(crate) enum Format {
 fn time(text: &str) -> Result<Time, String> {
     let day = || Time::parse(&format!("{text}T00:00:00Z"));
     Time::parse(text).or_else(day).ok_or_else(|| "a time such as 2026-11-20T03:00:00Z, or a day".to_owned())
+}
+
+fn day(text: &str) -> Result<Day, String> {
+    Day::parse(text).ok_or_else(|| "a day such as 2026-11-20".to_owned())
 }
 
 fn account(text: &str) -> Result<String, String> {

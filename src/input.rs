@@ -4,6 +4,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use cloud::rebuild::RawFile;
+use cloud::stores::Stores;
+use futures::StreamExt;
+use object_store::ObjectStore;
 use trail::object_key::{ObjectKey, ObjectKind};
 use trail::settings::Settings;
 
@@ -88,6 +92,53 @@ fn is_log_file(path: &Path) -> bool {
     // S3's metadata lies beside an object under this name.
     let is_foreign = ObjectKey::parse(&path.to_string_lossy()).kind == ObjectKind::Foreign;
     !name.ends_with(".metadata.json") && !is_foreign && endings.iter().any(|ending| name.ends_with(ending))
+}
+
+/// All log files of the sources, which are paths and `s3://` URLs; folders that cannot be read are problems.
+pub(crate) async fn log_files(
+    stores: &Stores,
+    sources: &[String],
+    problems: &mut Vec<String>,
+) -> anyhow::Result<Vec<RawFile>> {
+    let mut files = Vec::new();
+    let mut paths = Vec::new();
+    for source in sources {
+        match source.strip_prefix("s3://") {
+            Some(rest) => files.extend(listed(stores, rest, source).await?),
+            None => paths.push(PathBuf::from(source)),
+        }
+    }
+    if !paths.is_empty() {
+        let found = find(&paths)?;
+        found.note();
+        problems.extend(found.unread);
+        files.extend(found.files.iter().map(|path| RawFile {
+            size: path.metadata().map_or(0, |about| about.len()),
+            key: path.to_string_lossy().into_owned(),
+            bucket: String::new(),
+        }));
+    }
+    Ok(files)
+}
+
+/// The log files below an S3 URL.
+async fn listed(stores: &Stores, rest: &str, url: &str) -> anyhow::Result<Vec<RawFile>> {
+    let bucket = rest.split('/').next().unwrap_or_default().to_owned();
+    let place = stores.open(url)?;
+    let mut list = place.store.list(Some(&place.prefix));
+    let mut files = Vec::new();
+    while let Some(found) = list.next().await {
+        let found = found.with_context(|| url.to_owned())?;
+        let key = found.location.to_string();
+        let kind = ObjectKey::parse(&key).kind;
+        if key.ends_with(".json.gz") && !matches!(kind, ObjectKind::Digest | ObjectKind::Foreign) {
+            files.push(RawFile { size: found.size, key, bucket: bucket.clone() });
+        }
+    }
+    if files.is_empty() {
+        bail!("{url} holds no log files");
+    }
+    Ok(files)
 }
 
 /// Settings from a file, else the defaults.

@@ -13,6 +13,7 @@ mod ingest;
 mod input;
 mod output;
 mod place;
+mod rebuild;
 mod scan;
 mod search;
 mod status;
@@ -53,6 +54,7 @@ fn run(command: Command) -> anyhow::Result<Ending> {
         Command::Ingest(arguments) => block_on(ingest::run(arguments)),
         Command::Search(arguments) => block_on(search::run(arguments)),
         Command::Export(arguments) => block_on(search::export(arguments)),
+        Command::Rebuild(arguments) => block_on(rebuild::run(arguments)),
         Command::Findings(arguments) => block_on(findings::run(arguments)),
         Command::Status(arguments) => block_on(status::run(arguments)),
         Command::Audit(arguments) => block_on(audit::run(arguments)),

@@ -88,6 +88,27 @@ impl Compact {
         Ok(json!({"parts": due.len()}))
     }
 
+    /// Absorbs all there is, in place, and deletes what every part has absorbed. For folders, where nobody else does.
+    pub async fn everything(&self) -> Result<(), Error> {
+        let lake = self.deployment.lake();
+        // An hour from now every hot row is due.
+        let then = Time(now().0 + 3600);
+        let daily = self.daily(now()).await?;
+        loop {
+            let due = lake.pending(then, daily).await?;
+            let mut progress = false;
+            for unit in due {
+                progress |= self.absorb(Work { day: unit.day, part: unit.part }, "local").await?;
+            }
+            // What cannot be used stays due for good.
+            if !progress {
+                break;
+            }
+        }
+        lake.sweep().await?;
+        Ok(())
+    }
+
     /// The parts that are due; says how much has waited for too long.
     async fn plan(&self, now: Time) -> Result<Vec<Work>, Error> {
         let lake = self.deployment.lake();
@@ -117,8 +138,10 @@ impl Compact {
         for message in invocation["Records"].as_array().into_iter().flatten() {
             let body = message["body"].as_str().unwrap_or_default();
             let done = match Work::read(body) {
-                Some(_) if failed.contains(body) => Err(Error::Configuration("the message before it failed".to_owned())),
-                Some(work) => self.absorb(work, request_id).await,
+                Some(_) if failed.contains(body) => {
+                    Err(Error::Configuration("the message before it failed".to_owned()))
+                }
+                Some(work) => self.absorb(work, request_id).await.map(drop),
                 None => Err(Error::Configuration("a message that names no part of a day".to_owned())),
             };
             if let Err(error) = done {
@@ -130,13 +153,14 @@ impl Compact {
         json!({"batchItemFailures": failures})
     }
 
-    async fn absorb(&self, work: Work, request_id: &str) -> Result<(), Error> {
+    /// Yields whether the part was written anew.
+    async fn absorb(&self, work: Work, request_id: &str) -> Result<bool, Error> {
         let Work { day, part } = work;
         let absorbed = match self.deployment.lake().absorb(day, part, &self.limits).await {
             // The next plan names the parts that the day really has.
             Err(error @ lake::Error::Cut { .. }) => {
                 tracing::warn!(%error, "nothing to do");
-                return Ok(());
+                return Ok(false);
             }
             absorbed => absorbed?,
         };
@@ -158,7 +182,8 @@ impl Compact {
             ("RecordConflicts", absorbed.conflicts),
             ("HotFilesSkipped", absorbed.skipped.len() as u64),
         ]);
-        self.tell_conflicts(day, &absorbed).await
+        self.tell_conflicts(day, &absorbed).await?;
+        Ok(absorbed.written)
     }
 
     /// Two different records under one identity are findings. They are owed here and told by `notify`: this function may
@@ -217,7 +242,8 @@ mod tests {
         let day = Day::parse("2026-11-20").expect("a day");
         let work = Work { day, part: Part { index: 1, of: 3 } };
         assert_eq!(Work::read(&work.to_string()), Some(work));
-        for bad in ["", "{}", "{\"day\":\"2026-11-20\",\"part\":3,\"of\":3}", "{\"day\":\"../x\",\"part\":0,\"of\":1}"] {
+        for bad in ["", "{}", "{\"day\":\"2026-11-20\",\"part\":3,\"of\":3}", "{\"day\":\"../x\",\"part\":0,\"of\":1}"]
+        {
             assert_eq!(Work::read(bad), None, "{bad}");
         }
     }

@@ -32,7 +32,8 @@ mod file;
 mod lake;
 pub use file::FileOutcome;
 use file::{Budget, Readers};
-use lake::Rows;
+pub(crate) use lake::Source;
+use lake::{Room, Rows};
 
 /// Files read at the same time.
 const FILES_AT_ONCE: usize = 16;
@@ -93,7 +94,7 @@ struct Delivered {
 /// Files that are read together, as many as memory has room for: then findings are committed and records written.
 struct Round<'r> {
     engine: &'r Engine,
-    rows: Rows,
+    room: Room,
     request_id: &'r str,
 }
 
@@ -131,6 +132,11 @@ impl Ingest {
     /// What the handler works with.
     pub fn deployment(&self) -> &Deployment {
         &self.deployment
+    }
+
+    /// Gives back what the handler worked with.
+    pub fn into_deployment(self) -> Deployment {
+        self.deployment
     }
 
     /// Handles an invocation: a batch of a queue, answered by the messages that failed, or any other envelope, whose
@@ -202,11 +208,11 @@ impl Ingest {
         let (mut gathered, mut entries) = (Gathered::default(), Vec::new());
         let mut waiting = gathered.open(&engine, messages);
         loop {
-            let round = Round { engine: &engine, rows: Rows::default(), request_id };
+            let round = Round { engine: &engine, room: Room::default(), request_id };
             waiting = self.gather(&round, &mut gathered, waiting).await;
             entries.extend(self.commit(&engine, &mut gathered, now).await);
             self.note_touches(&mut gathered).await;
-            self.fill_lake(&mut gathered, round.rows).await;
+            self.fill_lake(&mut gathered).await;
             self.note_files(&mut gathered, (engine.settings(), now)).await;
             self.note_canaries(&mut gathered).await;
             if waiting.is_empty() {
@@ -241,7 +247,7 @@ impl Ingest {
 
     async fn read(&self, round: &Round<'_>, object: ObjectRef) -> Result<Option<FileOutcome>, Error> {
         let started = Instant::now();
-        let readers = Readers { engine: round.engine, rows: &round.rows };
+        let readers = Readers { engine: round.engine, room: &round.room };
         let Some(outcome) = file::read(readers, &self.deployment, object, &self.budget).await? else {
             return Ok(None);
         };
@@ -258,15 +264,20 @@ impl Ingest {
         Ok(Some(outcome))
     }
 
-    /// Writes the round's records. Where that fails, the messages that brought them fail.
-    async fn fill_lake(&self, gathered: &mut Gathered, rows: Rows) {
+    /// Writes the records of the round's files whose findings stand. Where that fails, the messages that brought them
+    /// fail: they are delivered again, and readers take each record once.
+    async fn fill_lake(&self, gathered: &mut Gathered) {
+        let (mut rows, mut brought) = (Rows::default(), BTreeSet::new());
+        for (index, outcome) in &mut gathered.files {
+            let hot = std::mem::take(&mut outcome.rows);
+            if outcome.in_lake > 0 && !gathered.failed.contains_key(index) {
+                rows.append(hot);
+                brought.insert(*index);
+            }
+        }
         match rows.write(&self.deployment.lake()).await {
             Ok(files) => gathered.totals.hot_files += files,
-            Err(error) => {
-                let brought = gathered.files.iter().filter(|(_, outcome)| outcome.in_lake > 0);
-                let indices: BTreeSet<usize> = brought.map(|(index, _)| *index).collect();
-                indices.into_iter().for_each(|index| gathered.fail(index, "", &error));
-            }
+            Err(error) => brought.into_iter().for_each(|index| gathered.fail(index, "", &error)),
         }
     }
 

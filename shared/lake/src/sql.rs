@@ -224,3 +224,57 @@ pub fn glue_type(column: Column) -> &'static str {
         Kind::Number => "int",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(pairs: &[(&str, &str)]) -> String {
+        sql(&Query::of(pairs.iter().copied()).expect("a query"))
+    }
+
+    #[test]
+    fn days_are_partitions_and_moments_are_compared() {
+        let days = of(&[("from", "2026-11-20"), ("to", "2026-11-21")]);
+        assert!(days.contains("WHERE dt >= '2026-11-20'\n  AND dt < '2026-11-21'\nORDER"), "{days}");
+        let hours = of(&[("from", "2026-11-20T03:00:00Z"), ("to", "2026-11-20T04:00:00Z")]);
+        assert!(hours.contains("dt <= '2026-11-20'"), "{hours}");
+        assert!(
+            hours.contains("event_time < CAST('2026-11-20 04:00:00+00:00' AS timestamp with time zone)"),
+            "{hours}"
+        );
+    }
+
+    #[test]
+    fn what_is_given_stays_a_literal() {
+        let hostile = of(&[("user", "x' OR '1'='1"), ("resource", "a'); DROP TABLE records; --"), ("error", "\0'")]);
+        assert!(hostile.contains("strpos(lower(actor_name), 'x'' or ''1''=''1') > 0"), "{hostile}");
+        assert!(hostile.contains("'a''); DROP TABLE records; --'"), "{hostile}");
+        assert!(hostile.contains("('' || chr(0) || '''')"), "{hostile}");
+        let quotes = |text: &str| text.matches('\'').count();
+        assert_eq!(quotes(&hostile) % 2, 0, "every literal ends: {hostile}");
+    }
+
+    #[test]
+    fn wildcards_are_no_others_than_asked_for() {
+        let globs = of(&[("action", "Get_100%*,List?")]);
+        assert!(globs.contains("lower(event_name) LIKE 'get\\_100\\%%' ESCAPE '\\'"), "{globs}");
+        assert!(globs.contains("lower(event_name) LIKE 'list_'"), "{globs}");
+    }
+
+    #[test]
+    fn a_network_is_as_many_numbers_as_it_decides() {
+        let network = of(&[("ip", "203.0.112.0/20")]);
+        assert!(
+            network.contains("try_cast(split_part(source_ip, '.', 3) AS integer) BETWEEN 112 AND 127)"),
+            "{network}"
+        );
+        assert!(!network.contains("'.', 4)"), "{network}");
+    }
+
+    #[test]
+    fn what_must_not_match_may_be_missing() {
+        assert!(of(&[("region", "!eu-west-1")]).contains("NOT coalesce(lower(region) = 'eu-west-1', false)"));
+        assert!(of(&[("error", "none")]).contains("NOT coalesce(error_code <> '', false)"));
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use lake::Hot;
 use tokio::sync::Semaphore;
 use trail::detection::Engine;
 use trail::digest::{DigestName, TrailChange};
@@ -16,7 +17,7 @@ use crate::deployment::Deployment;
 use crate::error::Error;
 use crate::state::FileRecord;
 
-use super::lake::{Rows, Source};
+use super::lake::{Room, Source};
 
 /// What became of a log file.
 #[derive(Debug)]
@@ -33,7 +34,9 @@ pub struct FileOutcome {
     pub(super) bodies: HashMap<Identity, [u8; 32]>,
     /// Calls that interrupt chains of digests or begin them.
     pub(super) changes: Vec<TrailChange>,
-    /// How many of its records go to the lake.
+    /// Its records on their way to the lake.
+    pub(super) rows: Hot,
+    /// How many those are.
     pub(super) in_lake: usize,
     /// Whether it lies among this stack's canaries: it is read like any other, and counted nowhere.
     pub(super) canary: bool,
@@ -56,13 +59,13 @@ impl Default for Budget {
     }
 }
 
-/// Whom records are shown to: detections, and the lake.
+/// What records are shown to, and how many of them have room.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Readers<'r> {
     /// What looks for attacks.
     pub(super) engine: &'r Engine,
-    /// What goes to the lake.
-    pub(super) rows: &'r Rows,
+    /// The room of the round.
+    pub(super) room: &'r Room,
 }
 
 /// Reads a log file within the budget for all files in flight; none where its records have to wait for the next round.
@@ -76,7 +79,7 @@ pub(super) async fn read(
         tracing::info!(object = %object.id(), "not one of CloudTrail's objects");
         return Ok(Some(FileOutcome::nothing(object)));
     }
-    if readers.rows.are_full() {
+    if readers.room.is_full() {
         return Ok(None);
     }
     let limits = budget.limits;
@@ -100,7 +103,7 @@ pub(super) async fn read(
         inflated = Inflater::new(limits).inflate(&bytes);
     }
     // Others have filled it while this one waited. From here on nothing is waited for.
-    if readers.rows.are_full() {
+    if readers.room.is_full() {
         return Ok(None);
     }
     let outcome = FileOutcome::of(readers, (object, bytes.len(), canary), &inflated, limits);
@@ -144,7 +147,7 @@ impl FileOutcome {
         let source = Source::of(&object);
         let account = ObjectKey::parse(&object.key).account;
         let mut seen: HashMap<Identity, [u8; 32]> = HashMap::new();
-        let (mut conflict, mut changes, mut in_lake) = (false, Vec::new(), 0);
+        let (mut conflict, mut changes, mut rows) = (false, Vec::new(), Hot::default());
         let mut keep = |index: usize, record: &Record<'_>| {
             // Only what a detection wanted was loaded; the rest is compared when the day is made.
             if !record.body().is_null() {
@@ -152,8 +155,7 @@ impl FileOutcome {
                 conflict |= *seen.entry(record.identity(account)).or_insert(body) != body;
             }
             if !canary {
-                readers.rows.push(&source.facts(index, record)?);
-                in_lake += 1;
+                rows.push(&source.facts(index, record)?);
             }
             changes.extend(TrailChange::of(record));
             Ok(())
@@ -161,8 +163,9 @@ impl FileOutcome {
         let mut report = evaluate_and_keep(readers.engine, inflated, (&object.key, canary), limits, &mut keep);
         let problems = Subject { id: &object.id(), key: &object.key }.problems(&report, inflated.trailing);
         report.matches.extend(problems);
-        let (sha256, bodies) = (hex(&digest(&inflated.bytes)), seen);
-        let outcome = Self { object, report, size, sha256, bodies, changes, in_lake, canary };
+        readers.room.take(&rows);
+        let (sha256, bodies, in_lake) = (hex(&digest(&inflated.bytes)), seen, rows.rows());
+        let outcome = Self { object, report, size, sha256, bodies, changes, rows, in_lake, canary };
         if conflict { outcome.with_conflict() } else { outcome }
     }
 
@@ -173,8 +176,8 @@ impl FileOutcome {
     }
 
     fn nothing(object: ObjectRef) -> Self {
-        let (sha256, bodies, changes) = Default::default();
-        Self { object, report: Report::default(), size: 0, sha256, bodies, changes, in_lake: 0, canary: false }
+        let (report, sha256, bodies, changes, rows) = Default::default();
+        Self { object, report, size: 0, sha256, bodies, changes, rows, in_lake: 0, canary: false }
     }
 
     /// Whether this is no object of CloudTrail's.

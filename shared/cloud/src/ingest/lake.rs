@@ -1,7 +1,8 @@
 //! What log files bring to the lake, from being read until it is written.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use lake::hot::FULL;
 use lake::{Hot, Lake};
 use trail::envelope::ObjectRef;
 use trail::facts::{Facts, Hint};
@@ -11,16 +12,16 @@ use trail::time::Time;
 
 use crate::error::Error;
 
-/// A round takes up no more files once its records fill so many bytes: with the file that is read last, which its own
-/// bound holds, this is what ingesting keeps of them in memory.
-const ROUND_BYTES: usize = 64 << 20;
-
-/// The records of a round of log files.
-///
-/// They are gathered as the files are read and written when the round's findings stand. Those of a file that fails in
-/// between are written with the others: the file is delivered again, and readers take each record once.
+/// The records of a round of log files. A round takes up no more files once they are [`FULL`]: with the file that is read
+/// last, which its own bound holds, this is what ingesting keeps of them in memory.
 #[derive(Debug, Default)]
-pub(crate) struct Rows(Mutex<Hot>);
+pub(super) struct Rows {
+    hot: Hot,
+}
+
+/// How full a round is, known to the files that are read beside each other.
+#[derive(Debug, Default)]
+pub(super) struct Room(AtomicUsize);
 
 /// A log file as the lake names it: where its records are from.
 pub(crate) struct Source<'s> {
@@ -48,24 +49,29 @@ impl<'s> Source<'s> {
     }
 }
 
-impl Rows {
+impl Room {
     /// Whether further files have to wait for the next round.
-    pub(super) fn are_full(&self) -> bool {
-        self.hot().bytes() >= ROUND_BYTES
+    pub(super) fn is_full(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= FULL
     }
 
-    /// Takes up a record.
-    pub(super) fn push(&self, facts: &Facts<'_>) {
-        self.hot().push(facts);
+    /// Notes what a file brought.
+    pub(super) fn take(&self, rows: &Hot) {
+        self.0.fetch_add(rows.bytes(), Ordering::Relaxed);
+    }
+}
+
+impl Rows {
+    /// Takes up what a file brought whose findings stand.
+    pub(super) fn append(&mut self, rows: Hot) {
+        self.hot.append(rows);
     }
 
     /// Writes them; yields how many files that made.
     pub(super) async fn write(self, lake: &Lake) -> Result<u64, Error> {
-        let hot = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok(if hot.is_empty() { 0 } else { lake.write(hot).await? as u64 })
-    }
-
-    fn hot(&self) -> MutexGuard<'_, Hot> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        if self.hot.rows() == 0 {
+            return Ok(0);
+        }
+        Ok(lake.write_hot(self.hot.seal()?).await?.len() as u64)
     }
 }
