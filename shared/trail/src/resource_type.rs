@@ -98,7 +98,7 @@ const TYPES: &[ResourceType] = &[
     is("AWS::EC2::Volume", "ec2:volume").ids(&["vol"]),
     is("AWS::EC2::Snapshot", "ec2:snapshot").ids(&["snap"]),
     is("AWS::EC2::Ami", "ec2:image").ids(&["ami"]),
-    is("AWS::EC2::SecurityGroup", "ec2:security-group").ids(&["sg"]).named(&["groupName"]),
+    is("AWS::EC2::SecurityGroup", "ec2:security-group").ids(&["sg"]).named(&["groupName@SecurityGroup"]),
     is("AWS::EC2::SecurityGroupRule", "ec2:security-group-rule").ids(&["sgr"]),
     is("AWS::EC2::VPC", "ec2:vpc").ids(&["vpc"]),
     is("AWS::EC2::Subnet", "ec2:subnet").ids(&["subnet"]),
@@ -271,12 +271,15 @@ impl Look {
 
 /// `arn:partition:service:region:account:resource`: the service and what the resource begins with say the type.
 fn type_of_arn(arn: &str) -> Look {
-    let mut parts = arn.splitn(6, ':');
-    let (Some(service), Some(resource)) = (parts.nth(2), parts.nth(2)) else { return Look::Other };
+    let mut colons = memchr::memchr_iter(b':', arn.as_bytes());
+    let (Some(before), Some(behind), Some(fifth)) = (colons.nth(1), colons.next(), colons.nth(1)) else {
+        return Look::Other;
+    };
+    let (service, resource) = (&arn[before + 1..behind], &arn[fifth + 1..]);
     if service == "s3" && resource.contains('/') && !resource.starts_with("accesspoint/") {
         return Look::Resource(Some("AWS::S3::Object"));
     }
-    let word = resource.find(['/', ':']).map_or("", |end| &resource[..end]);
+    let word = memchr::memchr2(b'/', b':', resource.as_bytes()).map_or("", |end| &resource[..end]);
     let scope = Scope::of(service);
     let found = ARNS.find(scope, word).chain(ARNS.find(scope, "")).next();
     Look::Resource(found.map(|entry| entry.name))

@@ -191,7 +191,7 @@ fn of_bucket(region: &str) -> &'static str {
     }
 }
 
-/// Neither empty nor hidden: `***`, `HIDDEN_DUE_TO_SECURITY_REASONS`, `<sensitiveDataRemoved>`.
+/// Neither empty nor hidden (`***`, `HIDDEN_DUE_TO_SECURITY_REASONS`, `<sensitiveDataRemoved>`) nor a document.
 fn is_name(text: &str) -> bool {
-    !matches!(text.as_bytes().first(), None | Some(b'*' | b'<')) && text != "HIDDEN_DUE_TO_SECURITY_REASONS"
+    !matches!(text.as_bytes().first(), None | Some(b'*' | b'<' | b'{')) && text != "HIDDEN_DUE_TO_SECURITY_REASONS"
 }

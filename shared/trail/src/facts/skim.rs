@@ -233,7 +233,7 @@ impl<'a> Quoted<'a> {
 
     /// Whether this is JSON in a string, as policies are: it names nothing, and resolving its escapes is dear.
     fn is_document(&self) -> bool {
-        self.is_escaped && self.inner().starts_with('{')
+        self.is_escaped && self.inner().starts_with('{') && self.inner().ends_with('}')
     }
 }
 

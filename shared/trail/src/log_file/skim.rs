@@ -123,11 +123,13 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    #[cold]
+    /// The last block, filled up with spaces.
     fn read_last(&mut self, rest: &[u8]) {
-        let (mut low, mut high) = ([b' '; BLOCK / 2], [b' '; BLOCK / 2]);
-        low.iter_mut().chain(&mut high).zip(rest).for_each(|(place, byte)| *place = *byte);
-        self.read((u8x32::new(low), u8x32::new(high)));
+        let mut halves = [[b' '; BLOCK / 2]; 2];
+        for (half, bytes) in halves.iter_mut().zip(rest.chunks(BLOCK / 2)) {
+            half[..bytes.len()].copy_from_slice(bytes);
+        }
+        self.read((u8x32::new(halves[0]), u8x32::new(halves[1])));
     }
 
     #[inline]
