@@ -27,7 +27,7 @@ use crate::order::Keys;
 use crate::part::{PartRows, PartWriter};
 use crate::rows::{Columns, conform};
 use crate::runs::Sorter;
-use crate::upload::Expected;
+use crate::upload::{Expected, Upload};
 
 /// Hot files that are fetched side by side.
 const FETCHES: usize = 8;
@@ -44,11 +44,13 @@ pub struct Limits {
     pub scratch: PathBuf,
     /// Hot files a run; the rest stays pending.
     pub files: usize,
+    /// Whether to compress as far as pays, for days that are over. Today's parts are written again soon.
+    pub dense: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { memory: 64 << 20, scratch: std::env::temp_dir(), files: 10_000 }
+        Self { memory: 64 << 20, scratch: std::env::temp_dir(), files: 10_000, dense: true }
     }
 }
 
@@ -90,7 +92,7 @@ impl Lake {
         if of != part.of {
             return Err(Error::Cut { day, of, asked: part.of });
         }
-        let mut taken = Taken::new(Sorter::new(limits.scratch.clone(), limits.memory));
+        let mut taken = Taken::new(Sorter::new(limits.scratch.clone(), limits.memory), limits.dense);
         taken.files(self, &fresh, part).await?;
         if taken.names.is_empty() {
             return Ok(Absorbed { skipped: taken.skipped, ..Absorbed::default() });
@@ -124,7 +126,8 @@ impl Lake {
     ) -> Result<Absorbed, Error> {
         let old = sources.len();
         sources.extend(taken.sorter.finish()?);
-        let mut writer = PartWriter::new(&*self.store, self.part(day, part), expected)?;
+        let upload = Upload::new(&*self.store, self.part(day, part), expected);
+        let mut writer = PartWriter::new(upload, taken.dense)?;
         let Tally { rows, duplicates, conflicts, conflicting } = Merge::new(sources, old).into(&mut writer).await?;
         let bytes = self.after_part(day, part, writer.finish(&taken.names).await?).await;
         let skipped = taken.skipped;
@@ -139,7 +142,7 @@ impl Lake {
         })?;
         let share = (limits.memory / of.max(1) as usize).max(1 << 20);
         let sorters = (0..of).map(|_| Sorter::new(limits.scratch.clone(), share)).collect();
-        Ok(Remake { lake: self, day, sorters, waiting: Columns::new(), bytes: 0 })
+        Ok(Remake { lake: self, day, dense: limits.dense, sorters, waiting: Columns::new(), bytes: 0 })
     }
 
     /// The hot files of a day.
@@ -199,13 +202,14 @@ impl Lake {
 /// Hot rows that were taken up, and from where.
 struct Taken {
     sorter: Sorter,
+    dense: bool,
     names: BTreeSet<String>,
     skipped: Vec<(String, String)>,
 }
 
 impl Taken {
-    fn new(sorter: Sorter) -> Self {
-        Self { sorter, names: BTreeSet::new(), skipped: Vec::new() }
+    fn new(sorter: Sorter, dense: bool) -> Self {
+        Self { sorter, dense, names: BTreeSet::new(), skipped: Vec::new() }
     }
 
     /// Takes up a part's rows of hot files. A file that cannot be used costs nothing but its own rows.
@@ -262,6 +266,7 @@ pub(crate) fn stem(path: &Path) -> &str {
 pub struct Remake<'l> {
     lake: &'l Lake,
     day: Day,
+    dense: bool,
     sorters: Vec<Sorter>,
     waiting: Columns,
     bytes: usize,
@@ -284,14 +289,14 @@ impl Remake<'_> {
     /// Writes the day: what was pushed, and what lies in `hot/`. One answer a part.
     pub async fn finish(mut self) -> Result<Vec<Absorbed>, Error> {
         self.sort().await?;
-        let Self { lake, day, sorters, .. } = self;
+        let Self { lake, day, dense, sorters, .. } = self;
         let hot = lake.hot_files(day).await?;
         let hot: Vec<&ObjectMeta> = hot.iter().collect();
         let of = u32::try_from(sorters.len()).unwrap_or(u32::MAX);
         let mut answers = Vec::new();
         for (index, sorter) in (0..).zip(sorters) {
             let part = Part { index, of };
-            let mut taken = Taken::new(sorter);
+            let mut taken = Taken::new(sorter, dense);
             taken.files(lake, &hot, part).await?;
             answers.push(lake.merge_part(day, part, Expected::Anything, (Vec::new(), taken)).await?);
         }

@@ -22,8 +22,11 @@ pub(crate) const ABSORBED_KEY: &str = "qtrail.absorbed";
 pub(crate) enum Purpose {
     /// Written at once and read a few times: quick to write, small even with few rows.
     Hot,
-    /// Written to be kept and searched.
-    Part,
+    /// Written to be kept and searched; `dense` where it is to stay for long.
+    Part {
+        /// Whether it is compressed as far as pays.
+        dense: bool,
+    },
     /// Rows that do not fit into memory while a part is made.
     Run,
 }
@@ -43,8 +46,8 @@ fn properties(purpose: Purpose) -> WriterProperties {
         .set_key_value_metadata(Some(vec![KeyValue::new(VERSION_KEY.to_owned(), VERSION.to_string())]));
     let purposed = match purpose {
         Purpose::Hot | Purpose::Run => base.set_compression(Compression::LZ4_RAW),
-        Purpose::Part => base
-            .set_compression(Compression::ZSTD(ZstdLevel::try_new(3).unwrap_or_default()))
+        Purpose::Part { dense } => base
+            .set_compression(Compression::ZSTD(ZstdLevel::try_new(if dense { 9 } else { 3 }).unwrap_or_default()))
             .set_data_page_row_count_limit(4096),
     };
     ALL.into_iter().fold(purposed, |builder, column| of_column(builder, column, purpose)).build()
@@ -56,16 +59,20 @@ fn of_column(builder: WriterPropertiesBuilder, column: Column, purpose: Purpose)
         Kind::Time | Kind::Number => builder
             .set_column_dictionary_enabled(path.clone(), false)
             .set_column_encoding(path.clone(), Encoding::DELTA_BINARY_PACKED),
-        // Values that hardly repeat.
-        Kind::Text if is_unique(column) => builder.set_column_dictionary_enabled(path.clone(), false),
+        // Values that hardly repeat. With the lengths apart, letters compress better.
+        Kind::Text if is_unique(column) => builder
+            .set_column_dictionary_enabled(path.clone(), false)
+            .set_column_encoding(path.clone(), unique_encoding(column)),
         _ => builder,
     };
     let builder = match column {
-        Column::Json => builder.set_column_data_page_size_limit(path.clone(), 512 << 10),
+        Column::Json => builder.set_column_data_page_size_limit(path.clone(), json_page(purpose)),
         _ => builder,
     };
     match purpose {
-        Purpose::Part if is_searched(column) => builder.set_column_statistics_enabled(path, EnabledStatistics::Page),
+        Purpose::Part { .. } if is_searched(column) => {
+            builder.set_column_statistics_enabled(path, EnabledStatistics::Page)
+        }
         Purpose::Hot if column == Column::EventTime => {
             builder.set_column_statistics_enabled(path, EnabledStatistics::Chunk)
         }
@@ -80,6 +87,21 @@ fn is_searched(column: Column) -> bool {
 
 fn is_unique(column: Column) -> bool {
     matches!(column, Column::EventId | Column::RequestId | Column::SharedEventId | Column::Json)
+}
+
+fn unique_encoding(column: Column) -> Encoding {
+    match column {
+        Column::Json => Encoding::PLAIN,
+        _ => Encoding::DELTA_LENGTH_BYTE_ARRAY,
+    }
+}
+
+/// A page of JSON is what has to be read for one record, and what repeats is found in.
+fn json_page(purpose: Purpose) -> usize {
+    match purpose {
+        Purpose::Hot | Purpose::Run => 256 << 10,
+        Purpose::Part { .. } => 1 << 20,
+    }
 }
 
 fn path(column: Column) -> ColumnPath {

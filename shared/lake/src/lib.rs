@@ -14,6 +14,7 @@ pub mod error;
 mod footer;
 pub mod hot;
 pub mod layout;
+pub mod lock;
 mod merge;
 mod order;
 mod part;

@@ -22,7 +22,7 @@ use crate::footer::{Footer, ranged};
 use crate::layout::{Day, Lake, Part};
 use crate::merge::Sink;
 use crate::rows::conform;
-use crate::upload::{Expected, Upload};
+use crate::upload::Upload;
 
 /// Encoded bytes after which a row group ends, however few rows it has.
 const GROUP_BYTES: usize = 64 << 20;
@@ -135,9 +135,9 @@ pub(crate) struct PartWriter<'l> {
 }
 
 impl<'l> PartWriter<'l> {
-    pub(crate) fn new(store: &'l dyn ObjectStore, path: Path, expected: Expected) -> Result<Self, Error> {
-        let writer = writer(Purpose::Part, Vec::new())?;
-        Ok(Self { writer, upload: Upload::new(store, path, expected), derived: Derived::default(), group: 0 })
+    pub(crate) fn new(upload: Upload<'l>, dense: bool) -> Result<Self, Error> {
+        let writer = writer(Purpose::Part { dense }, Vec::new())?;
+        Ok(Self { writer, upload, derived: Derived::default(), group: 0 })
     }
 
     /// Puts the part in place, with the hot files that it has absorbed.
