@@ -9,6 +9,7 @@
 pub mod answer;
 pub mod columns;
 pub mod error;
+pub mod keys;
 pub mod layout;
 pub mod query;
 mod read;
