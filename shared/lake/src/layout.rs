@@ -7,7 +7,7 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 use trail::time::Time;
 
-use crate::read::footer::Footers;
+use crate::read::cache::Shelves;
 
 /// Seconds of a day.
 pub(crate) const DAY: i64 = 86_400;
@@ -18,7 +18,7 @@ pub struct Lake {
     pub(crate) store: Arc<dyn ObjectStore>,
     prefix: Path,
     /// What is known of files from earlier queries.
-    pub(crate) footers: Arc<Footers>,
+    pub(crate) shelves: Arc<Shelves>,
 }
 
 /// A day of the lake, in UTC: that of `eventTime`.
@@ -92,7 +92,7 @@ impl Part {
 impl Lake {
     /// The lake below a prefix.
     pub fn new(store: Arc<dyn ObjectStore>, prefix: Path) -> Self {
-        Self { store, prefix, footers: Arc::default() }
+        Self { store, prefix, shelves: Arc::default() }
     }
 
     /// `hot/dt=…/`, or all of `hot/`.

@@ -13,6 +13,7 @@ mod encode;
 pub mod error;
 mod footer;
 pub mod hot;
+pub mod keys;
 pub mod layout;
 pub mod lock;
 mod merge;

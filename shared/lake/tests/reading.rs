@@ -130,7 +130,7 @@ fn homes() -> impl Strategy<Value = Vec<(bool, Vec<usize>)>> {
 async fn lake_of(
     records: Vec<Facts<'static>>,
     homes: &[(bool, Vec<usize>)],
-    parts: u32,
+    (parts, keys): (u32, bool),
 ) -> (Lake, Vec<Facts<'static>>) {
     let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
     let lake = Lake::new(store.clone(), Path::from("lake"));
@@ -156,13 +156,8 @@ async fn lake_of(
         for index in 0..parts {
             let mine = |facts: &&Facts<'_>| facts.actor_name.len() % parts as usize == index as usize;
             let rows: Vec<Facts<'_>> = rows.iter().filter(mine).cloned().collect();
-            write_part(
-                &store,
-                &format!("lake/records/dt={day}/part-{index}-of-{parts}.parquet"),
-                &rows,
-                &Layout::small(),
-            )
-            .await;
+            let path = format!("lake/records/dt={day}/part-{index}-of-{parts}.parquet");
+            write_part(&store, &path, &rows, &Layout { keys, ..Layout::small() }).await;
         }
     }
     (lake, held)
@@ -216,7 +211,8 @@ proptest! {
         homes in homes(),
         pairs in proptest::collection::vec(pair(), 0..3),
         span in (proptest::option::of(0..4 * DAY), proptest::option::of(0..4 * DAY)),
-        (limit, parts) in (1_usize..30, 1_u32..3),
+        limit in 1_usize..30,
+        layout in (1_u32..3, any::<bool>()),
     ) {
         let mut query = Query::default();
         for (name, value) in &pairs {
@@ -227,7 +223,7 @@ proptest! {
         query.from = span.0.map(|from| Time(start + from));
         query.to = span.1.map(|to| Time(start + to.max(span.0.unwrap_or(0)) + 1));
         run(async {
-            let (lake, held) = lake_of(records, &homes, parts).await;
+            let (lake, held) = lake_of(records, &homes, layout).await;
             let expected = newest_first(&held, &query);
             assert_eq!(all_pages(&lake, &query, limit).await, expected);
 

@@ -1,13 +1,13 @@
 //! What a file says of itself: its version, its columns and row groups, and what it absorbed.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use object_store::ObjectMeta;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 
+use super::cache::{Weighs, version};
 use super::source::{Source, Trouble};
 use crate::columns::{ALL, Column, VERSION, VERSION_KEY};
 use crate::error::Error;
@@ -15,12 +15,9 @@ use crate::error::Error;
 /// The metadata key under which a part lists the hot files that it absorbed: a JSON array of object names.
 pub(crate) const ABSORBED_KEY: &str = "qtrail.absorbed";
 
-/// Footers that are kept between queries may take so many bytes.
-const KEPT: usize = 64 << 20;
-
 /// A file's footer.
 #[derive(Debug)]
-pub(super) struct Footer {
+pub(crate) struct Footer {
     pub(super) metadata: ParquetMetaData,
     /// Names of absorbed hot files, sorted.
     pub(super) absorbed: Vec<String>,
@@ -80,8 +77,10 @@ impl Footer {
     pub(super) fn rows(&self, group: usize) -> usize {
         usize::try_from(self.metadata.row_group(group).num_rows()).unwrap_or(0)
     }
+}
 
-    fn memory(&self) -> usize {
+impl Weighs for Footer {
+    fn bytes(&self) -> usize {
         self.metadata.memory_size() + self.absorbed.iter().map(|name| name.len() + 24).sum::<usize>()
     }
 }
@@ -120,47 +119,10 @@ fn names_of(json: &str) -> Vec<String> {
     names.map(|name| name.rsplit('/').next().unwrap_or(name).to_owned()).collect()
 }
 
-/// Footers of earlier queries. An object is known by its path and what tells its versions apart.
-#[derive(Debug, Default)]
-pub(crate) struct Footers(Mutex<Kept>);
-
-#[derive(Debug, Default)]
-struct Kept {
-    footers: HashMap<String, (Arc<Footer>, u64)>,
-    bytes: usize,
-    clock: u64,
-}
-
-impl Footers {
-    fn get(&self, name: &str) -> Option<Arc<Footer>> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.clock += 1;
-        let now = kept.clock;
-        let (footer, used) = kept.footers.get_mut(name)?;
-        *used = now;
-        Some(footer.clone())
-    }
-
-    fn keep(&self, name: String, footer: &Arc<Footer>) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.clock += 1;
-        let entry = (footer.clone(), kept.clock);
-        kept.bytes += footer.memory();
-        if let Some((before, _)) = kept.footers.insert(name, entry) {
-            kept.bytes -= before.memory();
-        }
-        while kept.bytes > KEPT && kept.footers.len() > 1 {
-            let oldest = kept.footers.iter().min_by_key(|(_, (_, used))| *used).map(|(name, _)| name.clone());
-            let removed = oldest.and_then(|name| kept.footers.remove(&name));
-            kept.bytes -= removed.map_or(0, |(footer, _)| footer.memory());
-        }
-    }
-}
-
 /// The footer of a part.
 pub(super) async fn open(source: &Source, object: &ObjectMeta) -> Result<Arc<Footer>, Trouble> {
     let name = version(object);
-    if let Some(footer) = source.footers.get(&name) {
+    if let Some(footer) = source.shelves.footers.get(&name) {
         return Ok(footer);
     }
     source.opened();
@@ -170,7 +132,7 @@ pub(super) async fn open(source: &Source, object: &ObjectMeta) -> Result<Arc<Foo
         match Footer::parse(&tail, object) {
             Ok(footer) => {
                 let footer = Arc::new(footer);
-                source.footers.keep(name, &footer);
+                source.shelves.footers.keep(name, &footer);
                 return Ok(footer);
             }
             Err(Unread::Short(bytes)) if bytes > wanted => wanted = bytes,
@@ -178,10 +140,4 @@ pub(super) async fn open(source: &Source, object: &ObjectMeta) -> Result<Arc<Foo
             Err(Unread::Bad(error)) => return Err(Trouble::File(error)),
         }
     }
-}
-
-/// A name that another version of the object does not have.
-fn version(object: &ObjectMeta) -> String {
-    let tag = object.e_tag.as_deref().unwrap_or_default();
-    format!("{} {} {} {tag}", object.location, object.size, object.last_modified)
 }

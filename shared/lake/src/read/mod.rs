@@ -3,10 +3,12 @@
 //! Days are read newest first. Of a day the hot files are listed before the parts: what is gone from the one is in the
 //! other. Filters look at columns first, then at times; all other columns are read of the records of the answer alone.
 
+pub(crate) mod cache;
 mod chunk;
 mod filter;
-pub(crate) mod footer;
+mod footer;
 mod hot;
+mod lookup;
 mod plan;
 mod prune;
 mod scan;
@@ -119,6 +121,6 @@ impl Lake {
     }
 
     fn source(&self, budget: u64) -> Arc<Source> {
-        Arc::new(Source::new(self.store.clone(), self.footers.clone(), budget))
+        Arc::new(Source::new(self.store.clone(), self.shelves.clone(), budget))
     }
 }

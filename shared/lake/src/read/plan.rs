@@ -7,6 +7,7 @@ use futures::future::join_all;
 use object_store::ObjectMeta;
 
 use super::footer::{self, Footer};
+use super::lookup;
 use super::source::{Source, Trouble};
 use crate::layout::{DAY, Day, Lake, Part};
 use crate::query::Query;
@@ -20,13 +21,15 @@ pub(super) struct Opened {
     pub(super) object: Arc<ObjectMeta>,
     pub(super) part: Part,
     pub(super) footer: Arc<Footer>,
+    /// The row groups that its key file names; none where there is no word of it.
+    pub(super) groups: Option<BTreeSet<usize>>,
 }
 
 /// A day as it is listed. What is hot is listed first: a hot file that is gone by then is in the parts listed after it.
 #[derive(Debug)]
-pub(super) struct Listed {
-    pub(super) hot: Vec<ObjectMeta>,
-    pub(super) parts: Vec<(Part, ObjectMeta)>,
+struct Listed {
+    hot: Vec<ObjectMeta>,
+    parts: Vec<(Part, ObjectMeta)>,
 }
 
 /// The days that a query is about, newest first.
@@ -48,7 +51,7 @@ pub(super) async fn days(lake: &Lake, source: &Source, query: &Query) -> Result<
 }
 
 /// What a day is made of at this moment.
-pub(super) async fn list(lake: &Lake, source: &Source, day: Day) -> Result<Listed, Trouble> {
+async fn list(lake: &Lake, source: &Source, day: Day) -> Result<Listed, Trouble> {
     let mut hot = source.list(&lake.hot(Some(day))).await?;
     hot.retain(|object| object.location.extension() == Some("parquet"));
     let mut parts = BTreeMap::new();
@@ -67,22 +70,41 @@ pub(super) async fn list(lake: &Lake, source: &Source, day: Day) -> Result<Liste
     Ok(Listed { hot, parts: parts.into_values().collect() })
 }
 
-/// The parts' footers. What cannot be read is named and left out.
-pub(super) async fn open(source: &Source, parts: &[(Part, ObjectMeta)]) -> Result<Vec<Opened>, Trouble> {
-    let footers = join_all(parts.iter().map(|(_, object)| footer::open(source, object))).await;
+/// What a day is made of, as far as a query needs it.
+#[derive(Debug)]
+pub(super) struct Files {
+    pub(super) parts: Vec<Opened>,
+    /// Hot files that are not in the parts.
+    pub(super) hot: Vec<ObjectMeta>,
+}
+
+/// Lists a day and opens what may hold a match. What cannot be read is named and left out.
+pub(super) async fn open(lake: &Lake, source: &Source, day: Day, query: &Query) -> Result<Files, Trouble> {
+    let Listed { hot, parts } = list(lake, source, day).await?;
+    let footers = async |part: Part, object: &ObjectMeta| {
+        let groups = lookup::groups(lake, source, (day, part, object), query).await?;
+        // What is hot is compared with what each part absorbed.
+        if hot.is_empty() && groups.as_ref().is_some_and(BTreeSet::is_empty) {
+            return Ok(None);
+        }
+        let footer = footer::open(source, object).await?;
+        Ok(Some(Opened { object: Arc::new(object.clone()), part, footer, groups }))
+    };
+    let found = join_all(parts.iter().map(|(part, object)| footers(*part, object))).await;
     let mut opened = Vec::new();
-    for ((part, object), footer) in parts.iter().zip(footers) {
-        match footer {
-            Ok(footer) => opened.push(Opened { object: Arc::new(object.clone()), part: *part, footer }),
+    for ((_, object), found) in parts.iter().zip(found) {
+        match found {
+            Ok(found) => opened.extend(found),
             Err(Trouble::File(error)) => source.skip(&object.location, &error),
             Err(trouble) => return Err(trouble),
         }
     }
-    Ok(opened)
+    let hot = unabsorbed(hot, &opened);
+    Ok(Files { parts: opened, hot })
 }
 
 /// The hot files that are not in the parts: a part takes its own rows alone, so all parts have to have absorbed one.
-pub(super) fn unabsorbed(hot: Vec<ObjectMeta>, parts: &[Opened]) -> Vec<ObjectMeta> {
+fn unabsorbed(hot: Vec<ObjectMeta>, parts: &[Opened]) -> Vec<ObjectMeta> {
     let wanted = parts.iter().map(|opened| opened.part.of).max().unwrap_or(0) as usize;
     let mut absorbed: HashMap<&str, usize> = HashMap::new();
     for opened in parts.iter().filter(|opened| opened.part.of as usize == wanted) {

@@ -13,7 +13,7 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::{ChunkReader, Length};
 use tokio::sync::Semaphore;
 
-use super::footer::Footers;
+use super::cache::Shelves;
 use crate::answer::Read;
 use crate::error::Error;
 
@@ -42,8 +42,8 @@ impl Trouble {
 #[derive(Debug)]
 pub(super) struct Source {
     store: Arc<dyn ObjectStore>,
-    /// What is known of parts from earlier queries.
-    pub(super) footers: Arc<Footers>,
+    /// What is known of files from earlier queries.
+    pub(super) shelves: Arc<Shelves>,
     /// Whether a request takes much longer than reading what it brings. A matter of cost alone.
     pub(super) is_remote: bool,
     budget: u64,
@@ -59,13 +59,13 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn new(store: Arc<dyn ObjectStore>, footers: Arc<Footers>, budget: u64) -> Self {
+    pub(super) fn new(store: Arc<dyn ObjectStore>, shelves: Arc<Shelves>, budget: u64) -> Self {
         let is_remote = !store.to_string().contains("LocalFileSystem");
         let processors = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
             is_remote,
             store,
-            footers,
+            shelves,
             budget,
             requests: AtomicUsize::new(0),
             bytes: AtomicU64::new(0),
@@ -216,6 +216,14 @@ impl Pieces {
     /// All of a file.
     pub(super) fn whole(bytes: Bytes) -> Self {
         Self { length: bytes.len() as u64, pieces: vec![(0, bytes)] }
+    }
+
+    /// A range that was read.
+    pub(super) fn slice(&self, range: &Range<u64>) -> Result<Bytes, ParquetError> {
+        if range.is_empty() {
+            return Ok(Bytes::new());
+        }
+        self.get_bytes(range.start, usize::try_from(range.end - range.start)?)
     }
 
     fn from(&self, start: u64) -> Result<Bytes, ParquetError> {

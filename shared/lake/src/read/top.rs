@@ -9,7 +9,7 @@ use trail::facts::Facts;
 
 use super::chunk::{Chunk, Rows};
 use super::hot::{self, Hot};
-use super::plan::{self, Opened};
+use super::plan::{self, Files, Opened};
 use super::prune;
 use super::scan::{self, Bounds, Hits, Scan};
 use super::source::{Source, Trouble};
@@ -75,9 +75,7 @@ impl Search {
     }
 
     async fn once(&self, day: Day) -> Result<Vec<Facts<'static>>, Trouble> {
-        let listed = plan::list(&self.lake, &self.source, day).await?;
-        let parts = plan::open(&self.source, &listed.parts).await?;
-        let hot = plan::unabsorbed(listed.hot, &parts);
+        let Files { parts, hot } = plan::open(&self.lake, &self.source, day, &self.query).await?;
         let scan = Arc::new(Scan { query: self.query.clone(), bounds: self.bounds() });
         let hot = Hot { source: &self.source, scan: &scan, page: &self.page }.newest(hot).await?;
         let candidates = self.candidates(&scan, &parts).await?;
@@ -242,6 +240,9 @@ pub(super) fn row_groups(parts: &[Opened], scan: &Scan) -> Vec<Group> {
         .enumerate()
         .flat_map(|(part, opened)| (0..opened.footer.metadata.num_row_groups()).map(move |group| (part, group)));
     let may_match = |(part, group): &Group| {
+        if parts[*part].groups.as_ref().is_some_and(|groups| !groups.contains(group)) {
+            return false;
+        }
         let chunk = Chunk { footer: parts[*part].footer.clone(), group: *group };
         prune::may_match(&chunk, &scan.query, &scan.bounds)
     };

@@ -9,7 +9,7 @@ use parquet::errors::ParquetError;
 
 use super::chunk::{Chunk, Rows};
 use super::hot::{self, Whole};
-use super::plan::{self, Opened};
+use super::plan::{self, Files, Opened};
 use super::scan::{Bounds, Hits, Scan};
 use super::source::{Source, Trouble};
 use super::tally::{Tally, Wanted};
@@ -70,9 +70,7 @@ impl Count {
     }
 
     async fn once(&self, day: Day) -> Result<Tally, Trouble> {
-        let listed = plan::list(&self.lake, &self.source, day).await?;
-        let parts = plan::open(&self.source, &listed.parts).await?;
-        let hot = plan::unabsorbed(listed.hot, &parts);
+        let Files { parts, hot } = plan::open(&self.lake, &self.source, day, &self.query).await?;
         let scan = Arc::new(Scan { query: self.query.clone(), bounds: Bounds::of(&self.query, None) });
         let (seen, tallies) = (Arc::<Mutex<Seen>>::default(), Arc::<Tallies>::default());
         let mut handfuls = hot::handfuls(hot)

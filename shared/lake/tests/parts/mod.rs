@@ -7,6 +7,7 @@ use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field};
 use bytes::Bytes;
 use lake::columns::{ALL, Column, Kind, schema};
+use lake::keys::{Builder, identity};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use parquet::arrow::ArrowWriter;
@@ -20,6 +21,8 @@ pub(crate) struct Layout {
     pub(crate) rows_a_group: usize,
     pub(crate) rows_a_page: usize,
     pub(crate) absorbed: Vec<String>,
+    /// Whether a key file is written beside it.
+    pub(crate) keys: bool,
     /// The schema's version; none is written where it is empty.
     pub(crate) version: String,
 }
@@ -27,15 +30,17 @@ pub(crate) struct Layout {
 impl Layout {
     /// Few rows, many groups and pages.
     pub(crate) fn small() -> Self {
-        Self { rows_a_group: 16, rows_a_page: 4, absorbed: Vec::new(), version: "1".to_owned() }
+        Self { rows_a_group: 16, rows_a_page: 4, absorbed: Vec::new(), keys: true, version: "1".to_owned() }
     }
 }
 
-/// The bytes of a part of these rows, sorted as parts are.
-pub(crate) fn part(rows: &mut [Facts<'_>], layout: &Layout) -> Bytes {
+/// The bytes of a part of these rows, sorted as parts are, and its keys.
+pub(crate) fn part(rows: &mut [Facts<'_>], layout: &Layout) -> (Bytes, Builder) {
     rows.sort_by(|a, b| {
-        let key = |facts: &Facts<'_>| (facts.by_service, facts.actor_name.to_string(), facts.event_time);
-        key(a).cmp(&key(b)).then_with(|| (&a.account, &a.event_id).cmp(&(&b.account, &b.event_id)))
+        let place = |facts: &Facts<'_>| (facts.by_service, facts.event_time);
+        (a.by_service, &a.actor_name, place(a))
+            .cmp(&(b.by_service, &b.actor_name, place(b)))
+            .then_with(|| (&a.account, &a.event_id).cmp(&(&b.account, &b.event_id)))
     });
     let mut about = vec![KeyValue::new("qtrail.absorbed".to_owned(), format!("{:?}", layout.absorbed))];
     if !layout.version.is_empty() {
@@ -49,16 +54,24 @@ pub(crate) fn part(rows: &mut [Facts<'_>], layout: &Layout) -> Bytes {
         .set_key_value_metadata(Some(about))
         .build();
     let mut writer = ArrowWriter::try_new(Vec::new(), Arc::new(schema()), Some(properties)).expect("a writer");
-    for rows in rows.chunks(layout.rows_a_group) {
-        writer.write(&batch(rows)).expect("written");
+    let mut keys = Builder::default();
+    for (group, rows) in rows.chunks(layout.rows_a_group).enumerate() {
+        let batch = batch(rows);
+        keys.batch(group, &batch);
+        writer.write(&batch).expect("written");
     }
-    writer.into_inner().expect("finished").into()
+    (writer.into_inner().expect("finished").into(), keys)
 }
 
 /// Writes one, and gives back its bytes.
 pub(crate) async fn write_part(store: &Arc<dyn ObjectStore>, path: &str, rows: &[Facts<'_>], layout: &Layout) -> Bytes {
-    let bytes = part(&mut rows.to_vec(), layout);
-    store.put(&Path::from(path), PutPayload::from(bytes.clone())).await.expect("stored");
+    let (bytes, keys) = part(&mut rows.to_vec(), layout);
+    let put = store.put(&Path::from(path), PutPayload::from(bytes.clone())).await.expect("stored");
+    if layout.keys {
+        let keys = keys.finish(identity(bytes.len() as u64, put.e_tag.as_deref()));
+        let path = path.replace("records/", "keys/").replace(".parquet", ".keys");
+        store.put(&Path::from(path), PutPayload::from(keys)).await.expect("stored");
+    }
     bytes
 }
 
