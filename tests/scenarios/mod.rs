@@ -14,6 +14,7 @@ mod delivery;
 mod demo;
 mod ingest;
 mod integrity;
+mod lake;
 mod layers;
 mod notify;
 mod settings;

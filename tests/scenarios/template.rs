@@ -9,6 +9,7 @@ use trail::canary::PREFIX;
 const TEMPLATE: &str = include_str!("../../template.yaml");
 const TRAIL_BUCKET: &str = include_str!("../../trail-bucket.yaml");
 const MEMBER_ROLE: &str = include_str!("../../member-role.yaml");
+const ATHENA: &str = include_str!("../../athena.yaml");
 const CARGO: &str = include_str!("../../Cargo.toml");
 const READS_ENVIRONMENT: &str = include_str!("../../shared/cloud/src/deployment.rs");
 
@@ -16,7 +17,7 @@ const ARRIVALS: [&str; 3] = ["EventBridge", "SnsTopic", "S3"];
 const TOPIC: &str = "arn:aws:sns:eu-west-1:111122223333:logs";
 const TRAIL_KEY: &str = "arn:aws:kms:eu-west-1:111122223333:key/trail";
 const ACCOUNT: &str = "999988887777";
-const EMITTED: [&str; 12] = [
+const EMITTED: [&str; 13] = [
     "AccountsAudited",
     "AuditFailures",
     "VerifyFailures",
@@ -29,6 +30,7 @@ const EMITTED: [&str; 12] = [
     "ConfirmedSubscribers",
     "SettingsErrors",
     "ChatFailures",
+    "LakeStale",
 ];
 const EVERYTHING: [(&str, &str); 6] = [
     ("FastPath", "true"),
@@ -243,6 +245,7 @@ fn the_ingest_role_may_do_these_things_and_no_others() {
         ("s3:GetObjectVersion", "LogBucket/*"),
         ("s3:GetObjectVersion", "canaries"),
         ("s3:ListBucket", "DataBucket"),
+        ("s3:PutObject", "hot"),
         ("s3:PutObject", "quarantine"),
         ("sns:GetTopicAttributes", "ChatTopic"),
         ("sns:GetTopicAttributes", "PeopleTopic"),
@@ -256,6 +259,98 @@ fn the_ingest_role_may_do_these_things_and_no_others() {
         ("sqs:ReceiveMessage", "LogFileQueue"),
     ];
     assert_grants(&Stack::application(&EVERYTHING), "IngestRole", &expected);
+}
+
+#[test]
+fn the_compact_role_writes_parts_reads_hot_rows_and_deletes_nothing() {
+    let expected = [
+        ("dynamodb:GetItem", "Table"),
+        ("dynamodb:PutItem", "Table"),
+        ("dynamodb:Query", "Table"),
+        ("dynamodb:UpdateItem", "Table"),
+        ("kms:Decrypt", "Key"),
+        ("kms:DescribeKey", "Key"),
+        ("kms:Encrypt", "Key"),
+        ("kms:GenerateDataKey", "Key"),
+        ("kms:GenerateDataKey*", "Key"),
+        ("kms:ReEncrypt*", "Key"),
+        ("logs:CreateLogStream", "CompactLogs"),
+        ("logs:PutLogEvents", "CompactLogs"),
+        ("s3:AbortMultipartUpload", "cuts"),
+        ("s3:AbortMultipartUpload", "keys"),
+        ("s3:AbortMultipartUpload", "records"),
+        ("s3:GetObject", "cuts"),
+        ("s3:GetObject", "hot"),
+        ("s3:GetObject", "keys"),
+        ("s3:GetObject", "records"),
+        ("s3:GetObject", "settings"),
+        ("s3:ListBucket", "DataBucket"),
+        ("s3:PutObject", "cuts"),
+        ("s3:PutObject", "keys"),
+        ("s3:PutObject", "records"),
+        ("sqs:DeleteMessage", "CompactQueue"),
+        ("sqs:GetQueueAttributes", "CompactQueue"),
+        ("sqs:ReceiveMessage", "CompactQueue"),
+        ("sqs:SendMessage", "CompactQueue"),
+    ];
+    assert_grants(&Stack::application(&EVERYTHING), "CompactRole", &expected);
+}
+
+#[test]
+fn parts_are_absorbed_side_by_side_and_none_twice_at_once() {
+    let stack = Stack::application(&[]);
+    for queue in ["CompactQueue", "CompactDeadLetters"] {
+        assert_eq!(stack.property(queue, "/FifoQueue"), true, "{queue}");
+    }
+    assert_eq!(stack.property("CompactQueue", "/ContentBasedDeduplication"), true);
+    let source = stack.property("CompactFunction", "/Events/Parts/Properties");
+    assert_eq!(
+        (&source["BatchSize"], &source["FunctionResponseTypes"]),
+        (&json!(1), &json!(["ReportBatchItemFailures"]))
+    );
+    let timeout = stack.property("CompactFunction", "/Timeout").as_i64().expect("seconds");
+    assert!(stack.property("CompactQueue", "/VisibilityTimeout").as_i64() >= Some(6 * timeout));
+    let plan = stack.property("CompactFunction", "/Events/Plan").clone();
+    assert_eq!((payload(&plan), &plan["Properties"]["Schedule"]), (json!({"do": "plan"}), &json!("rate(10 minutes)")));
+}
+
+#[test]
+fn hot_rows_that_wait_or_that_nobody_looks_for_are_an_alarm() {
+    let alarm = alarm(&Stack::application(&[]), "LakeStale", &json!({"Ref": "AWS::StackName"}));
+    assert_eq!((&alarm["TreatMissingData"], &alarm["Threshold"]), (&json!("breaching"), &json!(0)));
+    assert_eq!(seconds(&alarm), 7200);
+    // The schedule's hour and the alarm's need not begin together.
+    assert_eq!(alarm["Period"], 3600);
+}
+
+#[test]
+fn athena_reads_the_days_of_the_lake_and_stops_where_it_gets_dear() {
+    let given = [("DataBucketName", "data"), ("KeyArn", TRAIL_KEY)];
+    let stack = Stack::new(ATHENA, &given);
+    let table = stack.property("Records", "/TableInput");
+    let parameters = &table["Parameters"];
+    assert_eq!(table["PartitionKeys"], json!([{"Name": "dt", "Type": "string"}]));
+    assert_eq!(
+        (&parameters["projection.dt.type"], &parameters["projection.enabled"]),
+        (&json!("date"), &json!("true"))
+    );
+    let place = json!({"Fn::Sub": "s3://${DataBucketName}/records/dt=${!dt}/"});
+    assert_eq!(parameters["storage.location.template"], place);
+    let columns = table["StorageDescriptor"]["Columns"].as_array().expect("columns");
+    let named: Vec<&str> = columns.iter().filter_map(|column| column["Name"].as_str()).collect();
+    assert_eq!(named, ::lake::columns::ALL.map(::lake::columns::Column::name));
+    let group = stack.property("WorkGroup", "/WorkGroupConfiguration");
+    assert_eq!(group["EnforceWorkGroupConfiguration"], true);
+    assert!(group["BytesScannedCutoffPerQuery"].as_i64() > Some(0) || group["BytesScannedCutoffPerQuery"].is_object());
+    let queries = stack.of_type("AWS::Athena::NamedQuery");
+    assert_eq!(queries.len(), ::lake::questions::ALL.len());
+    let actions = statements_within(&stack.resources["Investigator"]["Properties"]["PolicyDocument"]);
+    let written: Vec<String> = actions
+        .iter()
+        .filter(|one| list(&one["Action"]).any(|action| action == "s3:PutObject" || action.contains("Delete")))
+        .flat_map(|one| list(&one["Resource"]))
+        .collect();
+    assert_eq!(written, [r#"{"Fn::Sub":"${Results.Arn}/*"}"#], "who asks writes results and nothing else");
 }
 
 #[test]
@@ -523,11 +618,12 @@ fn a_canary_joins_the_log_files_however_those_are_announced() {
 }
 
 #[test]
-fn canaries_are_forgotten_after_a_week_and_nothing_else_is() {
+fn canaries_are_forgotten_after_a_week_absorbed_rows_after_45_days_and_nothing_else_is() {
     let stack = Stack::application(&[]);
     let rules = stack.property("DataBucket", "/LifecycleConfiguration/Rules").as_array().cloned().unwrap_or_default();
     let expiring: Vec<_> = rules.iter().filter(|rule| rule.get("ExpirationInDays").is_some()).collect();
-    let [canaries] = expiring[..] else { panic!("one rule deletes what is current: {expiring:?}") };
+    let [hot, canaries] = expiring[..] else { panic!("two rules delete what is current: {expiring:?}") };
+    assert_eq!((&hot["Prefix"], &hot["ExpirationInDays"]), (&json!("hot/"), &json!(45)));
     assert_eq!((&canaries["Prefix"], &canaries["ExpirationInDays"]), (&json!(PREFIX), &json!(7)));
     assert_eq!(
         (&canaries["Status"], &canaries["NoncurrentVersionExpiration"]["NoncurrentDays"]),
@@ -680,9 +776,11 @@ fn functions_run_on_x86_64_unless_arm64_is_asked_for() {
 #[test]
 fn each_function_is_built_from_its_own_package() {
     let stack = Stack::application(&[]);
-    for (function, package, memory, timeout) in
-        [("IngestFunction", "ingest", 1024, 120), ("NotifyFunction", "notify", 256, 60)]
-    {
+    for (function, package, memory, timeout) in [
+        ("IngestFunction", "ingest", 1769, 120),
+        ("NotifyFunction", "notify", 256, 60),
+        ("CompactFunction", "compact", 1769, 900),
+    ] {
         assert_eq!(stack.resources[function]["Metadata"]["BuildMethod"], "rust-cargolambda");
         assert_eq!(stack.property(function, "/CodeUri"), &json!(format!("functions/{package}")));
         assert_eq!(stack.property(function, "/MemorySize"), memory, "{function}");
@@ -752,7 +850,9 @@ fn a_publisher_is_given_up_only_after_every_function_has_ended() {
     let stack = Stack::application(&[]);
     let given =
         environment(&stack, "NotifyFunction")["QTRAIL_PUBLISHER_TIMEOUT"].as_str().and_then(|one| one.parse().ok());
-    for function in stack.of_type("AWS::Serverless::Function") {
+    // Compacting publishes nothing: its findings are owed, and `notify` tells them.
+    let publishers = stack.of_type("AWS::Serverless::Function").into_iter().filter(|name| *name != "CompactFunction");
+    for function in publishers {
         assert!(given > stack.property(function, "/Timeout").as_i64(), "{function} may still be publishing");
     }
 }
@@ -1149,6 +1249,10 @@ fn subject(resource: &str) -> String {
         (r#"{"Fn::Sub":"${DataBucket.Arn}/${SettingsKey}"}"#, "settings"),
         (r#"{"Fn::Sub":"${DataBucket.Arn}/quarantine/*"}"#, "quarantine"),
         (r#"{"Fn::Sub":"${DataBucket.Arn}/canary/*"}"#, "canaries"),
+        (r#"{"Fn::Sub":"${DataBucket.Arn}/hot/*"}"#, "hot"),
+        (r#"{"Fn::Sub":"${DataBucket.Arn}/records/*"}"#, "records"),
+        (r#"{"Fn::Sub":"${DataBucket.Arn}/keys/*"}"#, "keys"),
+        (r#"{"Fn::Sub":"${DataBucket.Arn}/cuts/*"}"#, "cuts"),
         (r#"{"Fn::Sub":"arn:${AWS::Partition}:s3:::${LogBucketName}/*"}"#, "LogBucket/*"),
         (TRAIL_KEY, "TrailKey"),
     ];

@@ -2,7 +2,8 @@
 //!
 //! Invoked with `{"do":"plan"}` every few minutes, which puts a message for each part that is due into a FIFO queue, with
 //! the part as its message group: parts are absorbed side by side, and none twice at once. Invoked by that queue, a part
-//! is absorbed. Where there is no queue, planning absorbs in place.
+//! is absorbed. Where there is no queue, planning absorbs in place. `{"do":"late"}` once an hour counts what has waited for
+//! too long.
 
 use std::collections::BTreeSet;
 
@@ -72,20 +73,14 @@ impl Compact {
         if invocation["Records"][0]["eventSource"] == "aws:sqs" {
             return Ok(self.batch(&invocation, request_id).await);
         }
-        if invocation["do"] != "plan" {
-            let known = "the invocation is none of: {\"do\":\"plan\"}, a queue's batch";
-            return Err(Error::Configuration(known.to_owned()));
-        }
-        let due = self.plan(now()).await?;
-        match &self.queue {
-            Some(queue) => queue.send(&due).await?,
-            None => {
-                for work in &due {
-                    self.absorb(*work, request_id).await?;
-                }
+        match invocation["do"].as_str() {
+            Some("plan") => self.plan(request_id).await,
+            Some("late") => self.late().await,
+            _ => {
+                let known = "the invocation is none of: {\"do\":\"plan\"}, {\"do\":\"late\"}, a queue's batch";
+                Err(Error::Configuration(known.to_owned()))
             }
         }
-        Ok(json!({"parts": due.len()}))
     }
 
     /// Absorbs all there is, in place, and deletes what every part has absorbed. For folders, where nobody else does.
@@ -109,16 +104,30 @@ impl Compact {
         Ok(())
     }
 
-    /// The parts that are due; says how much has waited for too long.
-    async fn plan(&self, now: Time) -> Result<Vec<Work>, Error> {
-        let lake = self.deployment.lake();
-        let late = lake.unabsorbed(now).await?;
+    /// Hands out the parts that are due.
+    async fn plan(&self, request_id: &str) -> Result<Value, Error> {
+        let now = now();
+        let due = self.deployment.lake().pending(now, self.daily(now).await?).await?;
+        let due: Vec<Work> = due.into_iter().map(|unit| Work { day: unit.day, part: unit.part }).collect();
+        match &self.queue {
+            Some(queue) => queue.send(&due).await?,
+            None => {
+                for work in &due {
+                    self.absorb(*work, request_id).await?;
+                }
+            }
+        }
+        Ok(json!({"parts": due.len()}))
+    }
+
+    /// Says how much has waited for too long.
+    async fn late(&self) -> Result<Value, Error> {
+        let late = self.deployment.lake().unabsorbed(now()).await?;
         if let Some(oldest) = late.oldest {
             tracing::error!(files = late.files, oldest = %oldest, "hot files that nobody has absorbed for hours");
         }
         self.deployment.metrics.emit(&[("LakeStale", late.files as u64)]);
-        let due = lake.pending(now, self.daily(now).await?).await?;
-        Ok(due.into_iter().map(|unit| Work { day: unit.day, part: unit.part }).collect())
+        Ok(json!({"late": late.files}))
     }
 
     /// About how many records a day brings: as many as yesterday.

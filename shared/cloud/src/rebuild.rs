@@ -14,7 +14,7 @@ use object_store::path::Path;
 use trail::detection::Engine;
 use trail::envelope::ObjectRef;
 use trail::log_file::{self, Inflater, evaluate_and_keep};
-use trail::object_key::ObjectKey;
+use trail::object_key::{ObjectKey, ObjectKind};
 use trail::record::{Record, digest, hex};
 use trail::settings::Settings;
 
@@ -76,8 +76,9 @@ struct Taken {
 impl RawFile {
     /// Whether it may hold records of a day, by its name. A file that says no time may hold any.
     pub fn may_hold(&self, day: Day) -> bool {
-        let days = std::iter::successors(Some(day), |day| Some(day.next())).take(LATE_DAYS + 1);
-        ObjectKey::parse(&self.key).time.is_none_or(|time| days.into_iter().any(|one| one == Day::of(time)))
+        let key = ObjectKey::parse(&self.key);
+        let mut days = std::iter::successors(Some(day), |day| Some(day.next())).take(LATE_DAYS + 1);
+        key.kind != ObjectKind::Digest && key.time.is_none_or(|time| days.any(|one| one == Day::of(time)))
     }
 
     /// It, as it is fetched.
@@ -182,5 +183,7 @@ mod tests {
         assert!(may(key, "2026-11-20") && may(key, "2026-11-19") && may(key, "2026-11-18"));
         assert!(!may(key, "2026-11-21") && !may(key, "2026-11-17"));
         assert!(may("export.json", "2026-11-17"));
+        let digest = key.replace("/CloudTrail/", "/CloudTrail-Digest/");
+        assert!(!may(&digest, "2026-11-20"));
     }
 }
