@@ -15,6 +15,8 @@ pub mod raise;
 pub mod settings;
 pub mod state;
 pub mod stores;
+#[cfg(test)]
+mod testing;
 pub mod verify;
 mod wire;
 

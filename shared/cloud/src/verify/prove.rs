@@ -32,8 +32,6 @@ pub struct Prover<'p> {
     pub state: Option<&'p State>,
     /// The buckets that may be read. None: objects are paths on this machine.
     pub log_buckets: &'p [String],
-    /// The present.
-    pub now: Time,
 }
 
 /// A record as the lake has it.
@@ -303,3 +301,6 @@ async fn beside(place: &Chain, delivered: Time) -> BTreeSet<(trail::digest::Dige
     }
     digests
 }
+
+#[cfg(test)]
+mod tests;
