@@ -480,7 +480,7 @@ fn what_is_deleted_from_the_table_is_no_evidence() {
 #[test]
 fn roles_are_taken_by_one_service_each_and_carry_no_managed_policy() {
     let stack = Stack::application(&EVERYTHING);
-    let functions = ["AuditRole", "IngestRole", "NotifyRole", "VerifyRole"].map(|role| (role, "lambda"));
+    let functions = ["AuditRole", "IngestRole", "NotifyRole", "VerifyRole", "ViewerRole"].map(|role| (role, "lambda"));
     let roles = [&functions[..], &[("SlackRole", "chatbot")]].concat();
     for (role, service) in &roles {
         let trust = stack.property(role, "/AssumeRolePolicyDocument/Statement/0/Principal");
@@ -882,8 +882,44 @@ fn every_function_logs_to_a_group_of_its_own_that_forgets() {
         assert_eq!(stack.property(function, "/LoggingConfig/LogGroup"), &json!({"Ref": group}), "{function}");
     }
     for group in stack.of_type("AWS::Logs::LogGroup") {
-        assert_eq!(stack.property(group, "/RetentionInDays"), 90, "{group}");
+        // Who looked at what is asked for in the next year's audit.
+        let days = if group == "ViewerLogs" { 400 } else { 90 };
+        assert_eq!(stack.property(group, "/RetentionInDays"), days, "{group}");
     }
+}
+
+#[test]
+fn the_viewer_reads_and_writes_nothing_but_what_people_decide() {
+    let stack = Stack::application(&EVERYTHING);
+    let statements = role_statements(&stack, "ViewerRole");
+    let writes = ["PutItem", "UpdateItem", "DeleteItem", "PutObject", "DeleteObject", "Publish", "SendMessage", "Invoke"];
+    for statement in &statements {
+        let written: Vec<_> = list(&statement["Action"]).filter(|one| writes.iter().any(|word| one.contains(word))).collect();
+        if !written.is_empty() {
+            let keys = &statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"];
+            assert_eq!(keys, &json!(["F#*", "TH#*", "ASKED#*"]), "{written:?}");
+            assert_eq!(statement["Condition"]["Null"]["dynamodb:LeadingKeys"], "false", "a write without a key");
+        }
+    }
+    let sees_logs = |stack: &Stack| role_statements(stack, "ViewerRole").iter().any(|one| one.to_string().contains("${LogBucketName}"));
+    assert!(sees_logs(&stack));
+    assert!(!sees_logs(&Stack::application(&[("ViewerSeesLogBucket", "false")])));
+}
+
+#[test]
+fn each_function_of_the_viewer_has_one_door() {
+    let tokens = [("ViewerJwtIssuer", "https://idp.example.org"), ("ViewerJwtAudience", "trail")];
+    let stack = Stack::application(&tokens);
+    let doors = ["ViewerFunction", "ViewerApiFunction"].map(|name| environment(&stack, name)["QTRAIL_VIEWER_DOOR"].clone());
+    assert_eq!(doors, ["invoke", "token"]);
+    assert!(stack.resources["ViewerFunction"]["Properties"].get("Events").is_none(), "no address leads to it");
+    assert!(stack.resources["ViewerFunction"]["Properties"].get("FunctionUrlConfig").is_none());
+    assert_eq!(stack.property("ViewerApi", "/Auth/DefaultAuthorizer"), "Tokens");
+    let invoked = json!({"Fn::GetAtt": "ViewerFunction.Arn"});
+    assert_eq!(stack.property("ViewerPolicy", "/PolicyDocument/Statement/0/Resource"), &invoked);
+    let closed = Stack::application(&[]);
+    assert!(closed.of_type("AWS::Serverless::HttpApi").is_empty(), "no public address unless it is asked for");
+    assert!(!closed.resources.contains_key("ViewerApiFunction"));
 }
 
 #[test]

@@ -17,6 +17,8 @@ pub mod rebuild;
 pub mod settings;
 pub mod state;
 pub mod stores;
+#[cfg(test)]
+mod testing;
 pub mod verify;
 mod wire;
 

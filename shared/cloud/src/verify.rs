@@ -24,6 +24,7 @@ use crate::settings::Engines;
 use crate::state::{ChainState, DigestRecord};
 
 mod logs;
+pub mod prove;
 mod read;
 
 use logs::Logs;

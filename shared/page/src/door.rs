@@ -29,14 +29,14 @@ pub struct Door {
 
 #[derive(Debug)]
 enum Kind {
-    Signed(Judge, State),
+    Signed(Box<(Judge, State)>),
     Token,
 }
 
 impl Door {
     /// The door for `lambda:Invoke`: each request brings a voucher. The state says who belongs here.
     pub fn signed(pages: Router, judge: Judge, state: State) -> Self {
-        Self { pages, kind: Kind::Signed(judge, state) }
+        Self { pages, kind: Kind::Signed(Box::new((judge, state))) }
     }
 
     /// The door behind an HTTP API whose authorizer verifies tokens.
@@ -47,7 +47,8 @@ impl Door {
     /// Answers an invocation. Whatever is wrong with it is an answer, too.
     pub async fn handle(&self, invocation: Value) -> Value {
         match &self.kind {
-            Kind::Signed(judge, state) => {
+            Kind::Signed(known) => {
+                let (judge, state) = &**known;
                 let answered = match read(invocation) {
                     Ok(Vouched { asked, voucher }) => {
                         let asking = judge.who(&asked, &voucher, state, now()).await;

@@ -311,6 +311,18 @@ pub fn evaluate_and_keep(
     report
 }
 
+/// Where in a log file's text a record of these very bytes stands, counted from 0. Of several places the expected one.
+pub fn position_of(record: &[u8], text: &[u8], expected: usize) -> Option<usize> {
+    let (mut position, mut index) = (None, 0);
+    split::records(text, &mut |found| {
+        if found.bytes == record && (position.is_none() || index == expected) {
+            position = Some(index);
+        }
+        index += 1;
+    });
+    position
+}
+
 struct Reader<'e> {
     engine: &'e Engine,
     origin: Origin<'e>,

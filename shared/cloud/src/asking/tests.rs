@@ -7,14 +7,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use serde_json::json;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use trail::settings::Own;
 
 use super::judge::admit;
 use super::*;
 use crate::collect::endpoint::Endpoints;
 use crate::state::State;
+use crate::testing::{self, Heard, read, write};
 use crate::wire::Request;
 
 const NOW: Time = Time(1_795_000_000);
@@ -26,13 +26,8 @@ const BOB: &str = "arn:aws:sts::444455556666:assumed-role/Investigator/bob@examp
 const KNOWN: [(&str, &str, Option<&str>, &str); 2] =
     [("AKIAALICE", "secret-of-alice", None, ALICE), ("ASIABOB", "secret-of-bob", Some("session/of+bob=="), BOB)];
 
-/// What one request to STS said.
-#[derive(Debug, Clone, Default)]
-struct Heard {
-    target: String,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
-}
+/// What an STS answers: status and body.
+type Answers = fn(&Heard) -> (u16, String);
 
 /// A fake STS.
 struct Sts {
@@ -40,53 +35,47 @@ struct Sts {
     heard: Arc<Mutex<Vec<Heard>>>,
 }
 
-impl Heard {
-    fn header(&self, wanted: &str) -> Option<&str> {
-        self.headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
-    }
+/// Status and body, as STS answers.
+fn answer(heard: &Heard) -> (u16, String) {
+    let Some(arn) = signer(heard) else {
+        let error = "<Error><Code>SignatureDoesNotMatch</Code><Message>no</Message></Error>";
+        return (403, format!("<ErrorResponse>{error}</ErrorResponse>"));
+    };
+    let account = arn.split(':').nth(4).unwrap();
+    let result = format!("<Arn>{arn}</Arn><UserId>AIDA</UserId><Account>{account}</Account>");
+    let result = format!("<GetCallerIdentityResult>{result}</GetCallerIdentityResult>");
+    (200, format!("<GetCallerIdentityResponse>{result}</GetCallerIdentityResponse>"))
+}
 
-    /// Status and body, as STS answers.
-    fn answer(&self) -> (u16, String) {
-        let Some(arn) = self.signer() else {
-            let error = "<Error><Code>SignatureDoesNotMatch</Code><Message>no</Message></Error>";
-            return (403, format!("<ErrorResponse>{error}</ErrorResponse>"));
-        };
-        let account = arn.split(':').nth(4).unwrap();
-        let result = format!("<Arn>{arn}</Arn><UserId>AIDA</UserId><Account>{account}</Account>");
-        let result = format!("<GetCallerIdentityResult>{result}</GetCallerIdentityResult>");
-        (200, format!("<GetCallerIdentityResponse>{result}</GetCallerIdentityResponse>"))
-    }
-
-    /// Whose signature this is, made again over the headers that it names.
-    fn signer(&self) -> Option<&'static str> {
-        let authorization = self.header("authorization")?;
-        let signed = authorization.split("SignedHeaders=").nth(1)?.split(',').next()?;
-        // Whoever only asks about himself signs none of our headers.
-        let names = ["content-type", "x-qtrail-nonce", "x-qtrail-request-sha256", "x-qtrail-stack"];
-        let headers = names.into_iter().filter(|name| signed.split(';').any(|one| one == *name));
-        let request = Request {
-            service: "sts",
-            signing_region: "eu-west-1".to_owned(),
-            method: "POST",
-            url: format!("http://{}{}", self.header("host")?, self.target),
-            headers: headers.map(|name| Some((name, self.header(name)?.to_owned()))).collect::<Option<_>>()?,
-            body: self.body.clone().into(),
-        };
-        let date = Time::parse(self.header("x-amz-date")?)?;
-        let (key, secret, token, arn) = KNOWN.into_iter().find(|(key, ..)| authorization.contains(*key))?;
-        let again = request.signature(&identity(key, secret, token), instant(date)).unwrap();
-        let same = |name: &str| again.iter().find(|(one, _)| one == name).map(|(_, value)| value.as_str());
-        let is_same = |name| same(name) == self.header(name);
-        (is_same("authorization") && is_same("x-amz-security-token")).then_some(arn)
-    }
+/// Whose signature this is, made again over the headers that it names.
+fn signer(heard: &Heard) -> Option<&'static str> {
+    let authorization = heard.header("authorization")?;
+    let signed = authorization.split("SignedHeaders=").nth(1)?.split(',').next()?;
+    // Whoever only asks about himself signs none of our headers.
+    let names = ["content-type", "x-qtrail-nonce", "x-qtrail-request-sha256", "x-qtrail-stack"];
+    let headers = names.into_iter().filter(|name| signed.split(';').any(|one| one == *name));
+    let request = Request {
+        service: "sts",
+        signing_region: "eu-west-1".to_owned(),
+        method: "POST",
+        url: format!("http://{}{}", heard.header("host")?, heard.target),
+        headers: headers.map(|name| Some((name, heard.header(name)?.to_owned()))).collect::<Option<_>>()?,
+        body: heard.body.clone().into(),
+    };
+    let date = Time::parse(heard.header("x-amz-date")?)?;
+    let (key, secret, token, arn) = KNOWN.into_iter().find(|(key, ..)| authorization.contains(*key))?;
+    let again = request.signature(&identity(key, secret, token), instant(date)).unwrap();
+    let same = |name: &str| again.iter().find(|(one, _)| one == name).map(|(_, value)| value.as_str());
+    let is_same = |name| same(name) == heard.header(name);
+    (is_same("authorization") && is_same("x-amz-security-token")).then_some(arn)
 }
 
 impl Sts {
     async fn start() -> Self {
-        Self::answering(Heard::answer).await
+        Self::answering(answer).await
     }
 
-    async fn answering(answer: fn(&Heard) -> (u16, String)) -> Self {
+    async fn answering(answer: Answers) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let heard = Arc::new(Mutex::new(Vec::new()));
@@ -131,28 +120,6 @@ impl Sts {
         let (status, why, heard) = self.refusal(asked, voucher).await;
         assert!((status, heard) == (403, before) && why.contains(reason), "{status} {why} {heard}");
     }
-}
-
-async fn read(stream: &mut TcpStream) -> Heard {
-    let mut bytes = Vec::new();
-    loop {
-        assert!(stream.read_buf(&mut bytes).await.unwrap() > 0, "the request breaks off");
-        let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
-        let text = String::from_utf8(bytes[..end].to_vec()).unwrap();
-        let mut lines = text.lines();
-        let target = lines.next().unwrap().split(' ').nth(1).unwrap().to_owned();
-        let headers = lines.map(|line| line.split_once(": ").unwrap()).map(|(a, b)| (a.into(), b.into())).collect();
-        let request = Heard { target, headers, body: bytes[end + 4..].to_vec() };
-        let length = request.header("content-length").map_or(0, |length| length.parse().unwrap());
-        if request.body.len() >= length {
-            return request;
-        }
-    }
-}
-
-async fn write(mut stream: TcpStream, (status, body): (u16, String)) {
-    let fields = format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
-    stream.write_all((fields + &body).as_bytes()).await.unwrap();
 }
 
 fn identity(key: &str, secret: &str, token: Option<&str>) -> aws_smithy_runtime_api::client::identity::Identity {
@@ -354,7 +321,7 @@ async fn without_a_clear_yes_of_sts_nobody_gets_in() {
     let by = (&identity("AKIAALICE", "a guess", None), instant(NOW));
     let guess = Voucher::sign(&asked(), STACK, &Endpoints::new(&unknown.config), by).unwrap();
     assert_eq!(unknown.refusal(&asked(), &guess).await.0, 403);
-    let answers: [(fn(&Heard) -> (u16, String), u16); 6] = [
+    let answers: [(Answers, u16); 6] = [
         (|_| (403, "<E><Error><Code>ExpiredToken</Code></Error></E>".to_owned()), 403),
         (|_| (500, String::new()), 503),
         (|_| (400, "<E><Error><Code>Throttling</Code></Error></E>".to_owned()), 503),
@@ -368,38 +335,11 @@ async fn without_a_clear_yes_of_sts_nobody_gets_in() {
     }
 }
 
-/// A table on loopback that knows conditional puts.
-async fn table(audited: &'static str) -> State {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        let mut items = BTreeMap::from([("AUDITED".to_owned(), json!({"accounts": {"S": audited}}))]);
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let request = read(&mut stream).await;
-            let body: Value = serde_json::from_slice(&request.body).unwrap();
-            let answer = if request.header("x-amz-target").unwrap().ends_with("GetItem") {
-                (
-                    200,
-                    items.get(body["Key"]["pk"]["S"].as_str().unwrap()).map_or(json!({}), |item| json!({"Item": item})),
-                )
-            } else {
-                assert_eq!(body["ConditionExpression"], "attribute_not_exists(pk)");
-                let key = body["Item"]["pk"]["S"].as_str().unwrap().to_owned();
-                let failed = "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException";
-                match items.get(&key) {
-                    Some(item) => (400, json!({"__type": failed, "Item": item})),
-                    None => {
-                        items.insert(key, body["Item"].clone());
-                        (200, json!({}))
-                    }
-                }
-            };
-            write(stream, (answer.0, answer.1.to_string())).await;
-        }
-    });
-    let config = aws_config::defaults(BehaviorVersion::latest()).region(Region::new("eu-west-1")).endpoint_url(url);
-    let config = config.credentials_provider(Credentials::new("a", "b", None, None, "test")).load().await;
-    State::new(aws_sdk_dynamodb::Client::new(&config), "table")
+/// A table that knows the accounts of an organization.
+async fn table(audited: &str) -> State {
+    let state = testing::table().await;
+    state.keep_audited(&[audited.to_owned()]).await.unwrap();
+    state
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use proptest::sample::{Index, select};
 use super::json::record;
 use super::{ENGINE, KEY, evaluated, unwanted};
 use crate::log_file::split::{self, End};
-use crate::log_file::{Inflated, Limits, Problem, evaluate};
+use crate::log_file::{Inflated, Limits, Problem, evaluate, position_of};
 use crate::record::Unreadable;
 
 /// The elements of a file, whether each could be read, and how the list ended.
@@ -162,4 +162,14 @@ fn what_stopped_the_inflating_stays_the_problem() {
         Inflated { bytes: bytes[..bytes.len() - 1].to_vec(), trailing: 0, problem: Some(Problem::Truncated(9)) };
     let report = evaluate(&ENGINE, &inflated, KEY, Limits::default(), &mut |_| {});
     assert_eq!((report.problem, report.evaluated), (Some(Problem::Truncated(9)), 1));
+}
+
+#[test]
+fn a_record_is_found_by_its_bytes() {
+    let text = r#"{"Records":[{"eventID":"a"}, {"eventID":"b"},7,{"eventID":"a"},{"eventID": "b"}]}"#;
+    let position = |record: &str, expected| position_of(record.as_bytes(), text.as_bytes(), expected);
+    let (a, b) = (r#"{"eventID":"a"}"#, r#"{"eventID":"b"}"#);
+    assert_eq!([position(a, 0), position(a, 3), position(a, 1), position(a, 9)], [Some(0), Some(3), Some(0), Some(0)]);
+    assert_eq!([position(b, 4), position(r#"{"eventID": "b"}"#, 4)], [Some(1), Some(4)]);
+    assert_eq!([position("7", 2), position("", 0), position(r#"{"eventID":"c"}"#, 0)], [Some(2), None, None]);
 }
