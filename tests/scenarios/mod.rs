@@ -15,6 +15,7 @@ mod ingest;
 mod integrity;
 mod layers;
 mod notify;
+mod page;
 mod settings;
 mod silence;
 mod template;

@@ -40,5 +40,11 @@ async fn main() {
     let records: Vec<Record<'_>> = texts.iter().map(|text| Record::parse(text).unwrap()).collect();
     let facts: Vec<Facts<'_>> = records.iter().filter_map(|one| Facts::of(one, Hint::default()).ok()).collect();
     lake.write_hot(&facts).await.unwrap();
+    if let Some(port) = arguments.get(2) {
+        let door = page::security::Loopback::new(port.parse().unwrap(), "dev", page::Asking::at_this_machine("dev"));
+        let pages = page::router(Arc::new(page::Viewer::new(lake, Settings::default())));
+        let listener = tokio::net::TcpListener::bind(format!("127.0.0.1:{port}")).await.unwrap();
+        axum::serve(listener, door.before(pages)).await.unwrap();
+    }
     println!("{} records", facts.len());
 }

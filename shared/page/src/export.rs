@@ -164,6 +164,22 @@ fn cell(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{get, pages, record};
+
+    #[tokio::test]
+    async fn a_file_holds_what_was_searched_for() {
+        let pages = pages(&[record(1, "RunInstances", "=alice"), record(2, "CreateTags", "bob")]).await;
+        let (response, csv) = get(&pages, "/export.csv?action=Run*").await;
+        assert_eq!(response.headers()["x-qtrail-complete"], "yes");
+        let lines: Vec<&str> = csv.lines().collect();
+        assert!(lines.len() == 2 && lines[1].starts_with("2026-11-20T03:00:01Z,'=alice,RunInstances,"), "{csv}");
+        let (_, json) = get(&pages, "/export.json").await;
+        let lines: Vec<serde_json::Value> =
+            json.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        assert_eq!((lines.len(), &lines[0]["records"], &lines[0]["complete"]), (3, &2.into(), &true.into()));
+        assert_eq!(lines[1]["eventName"], "CreateTags");
+        assert_eq!(get(&pages, "/export.csv?usr=x").await.0.status(), StatusCode::BAD_REQUEST);
+    }
 
     #[test]
     fn formulas_are_disarmed() {

@@ -84,8 +84,6 @@ pub(crate) struct Detail {
     pub(crate) raw: String,
     /// Its own page.
     pub(crate) href: String,
-    /// Its place, for what is asked about it later.
-    pub(crate) place: Place,
 }
 
 /// A part of what is said.
@@ -187,7 +185,6 @@ impl Viewer {
             around: around_it(&facts),
             raw: plain(&indented(&facts.json)),
             href: place.href(""),
-            place: place.clone(),
         }))
     }
 }
@@ -341,6 +338,7 @@ fn around_it(facts: &Facts<'_>) -> Vec<Link> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{get, pages, record};
 
     #[test]
     fn a_place_is_found_again() {
@@ -348,5 +346,26 @@ mod tests {
         let place = Place::of(&facts);
         assert_eq!(Place::read(&place.to_string()), Some(place));
         assert_eq!(Place::read("nonsense"), None);
+    }
+
+    #[tokio::test]
+    async fn a_record_says_who_and_what_and_leads_on() {
+        let pages = pages(&[record(1, "RunInstances", "alice")]).await;
+        let id = "00000000-0000-4000-8000-000000000001";
+        let (_, body) = get(&pages, &format!("/record?day=2026-11-20&account=111122223333&id={id}")).await;
+        for text in [
+            "alice: RunInstances (ec2)",
+            "access-key=AKIAIOSFODNN7EXAMPLE",
+            "from=2026-11-20T02:45:01Z",
+            "eventVersion",
+        ] {
+            assert!(body.contains(text), "{text}:\n{body}");
+        }
+        let (_, panel) = get(&pages, &format!("/record?account=111122223333&id={id}&as=panel")).await;
+        assert!(panel.contains("alice: RunInstances") && !panel.contains("<html"));
+        let (response, body) = get(&pages, "/record?account=111122223333&id=none").await;
+        assert!(response.status() == StatusCode::NOT_FOUND && body.contains("no record none"), "{body}");
+        let (_, body) = get(&pages, &format!("/records?open=2026-11-20~111122223333~{id}")).await;
+        assert!(body.contains("<article"), "the open record is part of the address");
     }
 }

@@ -8,7 +8,7 @@ use askama::Template;
 use axum::Extension;
 use axum::extract::{Query as Pairs, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use lake::answer::{Answer, Bucket, Facet, Outline, Overview, Page as Wanted};
+use lake::answer::{Answer, Bucket, Cursor, Facet, Outline, Overview, Page as Wanted};
 use lake::query::Field;
 use trail::detection::Severity;
 use trail::facts::Facts;
@@ -109,7 +109,6 @@ struct Asks {
 #[derive(Debug)]
 struct Counted {
     title: &'static str,
-    id: &'static str,
     values: Vec<Value>,
     rest: Option<String>,
 }
@@ -229,6 +228,8 @@ struct Seen {
     /// How many more there are without the switch that hides reads.
     hidden: u64,
     detail: Option<Detail>,
+    /// Why the record that should be open is not.
+    unopened: Option<String>,
 }
 
 impl Viewer {
@@ -249,12 +250,20 @@ impl Viewer {
             let outline = Outline { facets: &[], top: 0, buckets: 0, budget: BUDGET };
             hidden = self.lake.overview(&all, outline).await.map_or(0, |overview| overview.matched);
         }
-        let detail = match address.open.as_deref().and_then(Place::read) {
-            Some(place) => self.detail(&place, asking).await.ok().flatten(),
-            None => None,
-        };
+        let (detail, unopened) = self.opened(address, asking).await;
         let (marks, found) = found;
-        Ok(Seen { anchor, span, answer, overview, marks, found, hidden, detail })
+        Ok(Seen { anchor, span, answer, overview, marks, found, hidden, detail, unopened })
+    }
+
+    /// The record that is open beside the table, or why it is not.
+    async fn opened(&self, address: &Address, asking: &Asking) -> (Option<Detail>, Option<String>) {
+        let Some(open) = &address.open else { return (None, None) };
+        let Some(place) = Place::read(open) else { return (None, Some("its address names no record".to_owned())) };
+        match self.detail(&place, asking).await {
+            Ok(Some(detail)) => (Some(detail), None),
+            Ok(None) => (None, Some("the lake does not hold it".to_owned())),
+            Err(error) => (None, Some(error.to_string())),
+        }
     }
 
     async fn table(&self, address: &Address, asking: &Asking) -> Result<(Answer, Marks), lake::Error> {
@@ -350,6 +359,10 @@ fn fill(page: &mut Page, viewer: &Viewer, address: &Address, seen: Seen) {
     page.to = field_time(seen.span.1);
     page.rows = rows_of(viewer, address, &seen.answer, &seen.marks);
     page.notes = notes(&seen);
+    page.notes.extend(seen.unopened.iter().map(|why| format!("The record cannot be opened: {why}.")));
+    if address.after.as_deref().is_some_and(|after| after.parse::<Cursor>().is_err()) {
+        page.notes.push("The address names no place in this answer: it is shown from its beginning.".to_owned());
+    }
     let mut read = seen.answer.read.clone();
     let shown = seen.answer.rows.len() as u64;
     match &seen.overview {
@@ -482,7 +495,6 @@ fn counted(address: &Address, (field, title): (Field, &'static str), facet: &Fac
     let more = facet.distinct.saturating_sub(facet.values.len() as u64);
     Counted {
         title,
-        id: field.name(),
         values: facet.values.iter().map(value).collect(),
         rest: (more > 0).then(|| format!("{} more", number(more))),
     }
@@ -662,4 +674,101 @@ fn short_arn(resource: &str) -> &str {
 /// `UnauthorizedOperation` of `Client.UnauthorizedOperation`.
 fn short_error(code: &str) -> &str {
     code.strip_prefix("Client.").or_else(|| code.strip_prefix("Server.")).unwrap_or(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{get, pages, record};
+    use axum::http::StatusCode;
+    use serde_json::json;
+
+    #[tokio::test]
+    async fn what_is_asked_for_is_shown() {
+        let all = [
+            record(1, "RunInstances", "alice"),
+            record(2, "DescribeInstances", "bob"),
+            record(3, "TerminateInstances", "mallory"),
+        ];
+        let pages = pages(&all).await;
+        for (address, shown, hidden) in [
+            ("/records", &["RunInstances", "TerminateInstances", "2 records"][..], "<bdi>bob"),
+            ("/records?writes=all", &["DescribeInstances", "3 records"], "Nothing matches"),
+            ("/records?user=mallory", &["TerminateInstances", "1 record"], "<bdi>alice"),
+            ("/records?user=bob", &["Nothing matches", "show the 1 that only read"], "<tbody"),
+            ("/records?action=Run*", &["RunInstances"], "<bdi>mallory"),
+            ("/records?from=2026-11-20T03:00:03&to=2026-11-21", &["TerminateInstances"], "<bdi>alice"),
+            ("/records?from=2026-11-21", &["Nothing matches", "2026-11-20"], "<tbody"),
+        ] {
+            let (response, body) = get(&pages, address).await;
+            assert_eq!(response.status(), StatusCode::OK, "{address}");
+            for text in shown {
+                assert!(body.contains(text), "{address} lacks {text}:\n{body}");
+            }
+            assert!(!body.contains(hidden), "{address} has {hidden}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_asked_says_how_to_ask() {
+        let pages = pages(&[record(1, "RunInstances", "alice")]).await;
+        for (address, said) in [
+            ("/records?usr=alice", "there is no filter `usr`"),
+            ("/records?mfa=perhaps", "neither yes nor no"),
+            ("/records?from=soon", "no time such as"),
+            ("/records?from=2026-11-21&to=2026-11-20", "the end has to come after the beginning"),
+        ] {
+            let (_, body) = get(&pages, address).await;
+            assert!(body.contains(said) && body.contains("begin again"), "{address}:\n{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_pasted_becomes_an_address() {
+        let pages = pages(&[]).await;
+        for (text, address) in [
+            ("AKIAIOSFODNN7EXAMPLE", "/records?access-key=AKIAIOSFODNN7EXAMPLE"),
+            ("user%3Dalice+203.0.113.7", "/records?user=alice&ip=203.0.113.7"),
+            ("", "/records"),
+        ] {
+            let (response, _) = get(&pages, &format!("/records?ask={text}")).await;
+            assert_eq!(response.headers()["location"], address);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_empty_lake_says_how_to_fill_it() {
+        let (_, body) = get(&pages(&[]).await, "/records").await;
+        assert!(body.contains("qtrail ingest"), "{body}");
+    }
+
+    #[tokio::test]
+    async fn the_same_again_is_one_row_and_pages_follow_each_other() {
+        let all: Vec<_> = (0..300).map(|id| record(id, "CreateTags", "alice")).collect();
+        let pages = pages(&all).await;
+        let (_, body) = get(&pages, "/records").await;
+        assert!(body.contains("×200") && body.contains("newest 200 of 300 records"), "{body}");
+        let next = body.split("hx-get=\"/records/more?").nth(1).expect("a way on").split('"').next().unwrap();
+        let (_, more) = get(&pages, &format!("/records/more?{}", next.replace("&#38;", "&"))).await;
+        assert!(more.contains("×100") && !more.contains("<html"), "{more}");
+    }
+
+    #[tokio::test]
+    async fn what_attackers_write_stays_text() {
+        let mut hostile = record(1, "RunInstances", "<script>alert(1)</script>");
+        hostile["userAgent"] = json!("\"><img src=x onerror=alert(2)>");
+        hostile["awsRegion"] = json!("'><script>alert(3)</script>");
+        hostile["errorMessage"] = json!("\u{202e}<b>");
+        let pages = pages(&[hostile]).await;
+        let id = "00000000-0000-4000-8000-000000000001";
+        let detail = format!("/record?account=111122223333&id={id}");
+        for address in ["/records?writes=all", "/records?user=%3Cscript%3E", "/records?x=%22%3E%3Cscript%3E", &detail] {
+            let (_, body) = get(&pages, address).await;
+            assert!(
+                !body.contains("<script>") && !body.contains("<img src=x") && !body.contains('\u{202e}'),
+                "{address}"
+            );
+        }
+        assert!(get(&pages, &detail).await.1.contains("&#60;script&#62;alert(1)"));
+    }
 }

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use trail::record::digest;
 
 use crate::Viewer;
+use crate::address::href;
 use crate::asking::Asking;
 use crate::frame::{self, Trouble};
 
@@ -121,7 +122,11 @@ async fn enter(
         }
         // Gone from the address at once: it would be in the history and in every screenshot.
         let kept = format!("{}={token}; HttpOnly; SameSite=Strict; Path=/", door.cookie);
-        return ([(header::SET_COOKIE, kept)], Redirect::to(request.uri().path())).into_response();
+        let rest: Vec<_> = pairs.iter().filter(|(name, _)| name != "token").collect();
+        // One slash: two would lead to another host.
+        let path = format!("/{}", request.uri().path().trim_start_matches(['/', '\\']));
+        let pairs: Vec<_> = rest.into_iter().map(|(name, value)| (name, value)).collect();
+        return ([(header::SET_COOKIE, kept)], Redirect::to(&href(&path, &pairs))).into_response();
     }
     if !door.has_cookie(request.headers()) {
         return refused("The token is missing.", "Open the whole address that qtrail view printed, token included.");
@@ -133,4 +138,122 @@ async fn enter(
 fn refused(what: &str, way_out: &str) -> Response {
     let trouble = Trouble { title: "Not let in".to_owned(), what: what.to_owned(), way_out: way_out.to_owned() };
     (StatusCode::FORBIDDEN, frame::bare(&trouble)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{get, pages, record, send};
+    use axum::body::Body;
+
+    const TOKEN: &str = "0123456789abcdef";
+
+    async fn door() -> Router {
+        let pages = pages(&[record(1, "RunInstances", "alice")]).await;
+        Loopback::new(8080, TOKEN, Asking::at_this_machine("alice")).before(pages)
+    }
+
+    async fn knock(address: &str, headers: &[(&str, &str)]) -> (StatusCode, HeaderMap) {
+        let start = Request::get(address);
+        let request = headers.iter().fold(start, |request, (name, value)| request.header(*name, *value));
+        let (response, _) = send(&door().await, request.body(Body::empty()).expect("a request")).await;
+        (response.status(), response.headers().clone())
+    }
+
+    #[tokio::test]
+    async fn the_token_is_taken_once_and_kept_in_a_cookie() {
+        let host = ("host", "127.0.0.1:8080");
+        let (status, headers) = knock(&format!("/records?user=alice&token={TOKEN}"), &[host]).await;
+        assert_eq!((status, &headers["location"]), (StatusCode::SEE_OTHER, &"/records?user=alice".parse().unwrap()));
+        let cookie = headers["set-cookie"].to_str().unwrap();
+        assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+        let kept = ("cookie", cookie.split(';').next().unwrap());
+        assert_eq!(knock("/records", &[host, kept]).await.0, StatusCode::OK);
+        assert_eq!(knock("/records", &[("host", "localhost:8080"), kept]).await.0, StatusCode::OK);
+        let (_, headers) = knock(&format!("//example.com/?token={TOKEN}"), &[host]).await;
+        assert_eq!(headers["location"], "/example.com/");
+    }
+
+    #[tokio::test]
+    async fn nobody_else_is_let_in() {
+        let cookie = format!("qtrail-8080={TOKEN}");
+        let kept = ("cookie", cookie.as_str());
+        for (address, headers) in [
+            ("/records", &[("host", "127.0.0.1:8080")][..]),
+            ("/records?token=wrong", &[("host", "127.0.0.1:8080")]),
+            ("/records", &[("host", "127.0.0.1:8080"), ("cookie", "qtrail-8080=wrong")]),
+            ("/records", &[("host", "127.0.0.1:8080"), ("cookie", "qtrail-8081=0123456789abcdef")]),
+            ("/records", &[("host", "attacker.example:8080"), kept]),
+            ("/records", &[("host", "127.0.0.1:8080.attacker.example"), kept]),
+            ("/assets/x/page.css", &[("host", "attacker.example:8080"), kept]),
+            ("/records", &[kept]),
+        ] {
+            assert_eq!(knock(address, headers).await.0, StatusCode::FORBIDDEN, "{address} {headers:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn only_our_own_pages_change_anything() {
+        let pages = pages(&[]).await;
+        for (headers, status) in [
+            (&[("origin", "https://attacker.example"), ("host", "127.0.0.1:8080")][..], StatusCode::FORBIDDEN),
+            (&[("sec-fetch-site", "cross-site"), ("host", "127.0.0.1:8080")], StatusCode::FORBIDDEN),
+            (&[("sec-fetch-site", "same-site"), ("host", "127.0.0.1:8080")], StatusCode::FORBIDDEN),
+            (&[("sec-fetch-site", "none"), ("host", "127.0.0.1:8080")], StatusCode::FORBIDDEN),
+            (&[("host", "127.0.0.1:8080")], StatusCode::FORBIDDEN),
+            (&[("origin", "null"), ("host", "127.0.0.1:8080")], StatusCode::FORBIDDEN),
+        ] {
+            let start = Request::post("/findings/x/status").extension(Asking::at_this_machine("alice"));
+            let request = headers.iter().fold(start, |request, (name, value)| request.header(*name, *value));
+            let (response, _) = send(&pages, request.body(Body::empty()).expect("a request")).await;
+            assert_eq!(response.status(), status, "{headers:?}");
+        }
+        let own = HeaderMap::from_iter([
+            (header::HOST, HeaderValue::from_static("127.0.0.1:8080")),
+            (header::ORIGIN, HeaderValue::from_static("http://127.0.0.1:8080")),
+        ]);
+        assert!(is_from_here(&own));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_answered_to_nobody() {
+        let (response, _) = send(&pages(&[]).await, Request::get("/").body(Body::empty()).expect("a request")).await;
+        assert_eq!(response.status(), StatusCode::FORBIDDEN);
+    }
+
+    #[tokio::test]
+    async fn every_answer_carries_the_policy() {
+        let pages = pages(&[]).await;
+        for address in ["/", "/records", "/nowhere", "/assets/x/page.css", "/export.csv"] {
+            let (response, _) = get(&pages, address).await;
+            let policy = response.headers()["content-security-policy"].to_str().unwrap();
+            assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{address}");
+            assert!(!response.headers().contains_key("access-control-allow-origin"), "{address}");
+            let kept = &response.headers()["cache-control"];
+            assert!(address.starts_with("/assets/") || kept == "no-store", "{address}: {kept:?}");
+        }
+    }
+
+    /// What the policy forbids would not work, and what a template marks as safe would not be escaped.
+    #[test]
+    fn templates_hold_no_inline_script_and_escape_everything() {
+        fn each(folder: &std::path::Path, check: &mut dyn FnMut(&str, &str)) {
+            for entry in folder.read_dir().expect("templates").flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    each(&path, check);
+                } else {
+                    check(&path.display().to_string(), &std::fs::read_to_string(&path).expect("a template"));
+                }
+            }
+        }
+        each(concat!(env!("CARGO_MANIFEST_DIR"), "/templates").as_ref(), &mut |path, text| {
+            for forbidden in
+                ["|safe", "| safe", " style=", "<style", " onclick", " onload", "javascript:", "hx-on", "http:"]
+            {
+                assert!(!text.contains(forbidden), "{path}: {forbidden}");
+            }
+            assert_eq!(text.matches("<script").count(), text.matches("<script src=\"/assets/").count(), "{path}");
+        });
+    }
 }
