@@ -148,6 +148,12 @@ function draw(place) {
   const bars = uPlot.paths.bars({ size: [0.86, 40], align: 1 });
   const series = (name, label) => ({ label, paths: bars, points: { show: false }, fill: () => colour(name), stroke: "transparent", width: 0 });
   const axis = { stroke: () => colour("--muted"), grid: { show: false }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
+  const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+  const clock = (time) => {
+    const at = new Date(time * 1000);
+    const midnight = time % 86400 === 0;
+    return midnight ? `${at.getUTCDate()} ${months[at.getUTCMonth()]}` : at.toISOString().slice(11, 16);
+  };
   const [first, last] = [data.starts[0], data.starts[data.starts.length - 1] + data.seconds];
   const chart = new uPlot({
     width: place.clientWidth,
@@ -157,7 +163,7 @@ function draw(place) {
     tzDate: (time) => uPlot.tzDate(new Date(time * 1000), "Etc/UTC"),
     cursor: { drag: { x: true, y: false, setScale: false }, y: false, points: { show: false } },
     scales: { x: { time: true, range: [first, last] }, y: { range: (_, __, top) => [0, Math.max(1, top)] } },
-    axes: [{ ...axis, size: 22, space: 90 }, { ...axis, size: 44, splits: (self) => [0, self.scales.y.max], values: (_, values) => values.map((value) => value.toLocaleString("en")) }],
+    axes: [{ ...axis, size: 22, space: 90, values: (_, times) => times.map(clock) }, { ...axis, size: 44, splits: (self) => [0, self.scales.y.max], values: (_, values) => values.map((value) => value.toLocaleString("en")) }],
     series: [{}, series("--bar-reads", "records"), series("--bar-writes", "writes"), series("--bar-errors", "errors")],
     hooks: {
       setSelect: [(self) => {

@@ -205,12 +205,13 @@ impl Span {
     }
 }
 
-/// Browsers send `2026-11-20T03:00` from a field for times.
+/// People write `2026-11-20 03:00`; it is UTC.
 fn clock(given: &str) -> String {
-    match given.len() {
-        16 if given.contains('T') => format!("{given}:00Z"),
-        19 if given.contains('T') => format!("{given}Z"),
-        _ => given.to_owned(),
+    let text = given.trim().replacen(' ', "T", 1);
+    match text.len() {
+        16 if text.contains('T') => format!("{text}:00Z"),
+        19 if text.contains('T') => format!("{text}Z"),
+        _ => text,
     }
 }
 
@@ -299,7 +300,7 @@ mod tests {
     fn spans_end_where_records_do() {
         let end = Time(1_000_000);
         assert_eq!(Span::Last(1).resolve(end), Ok((Some(Time(996_400)), Some(end))));
-        let minute = Span::Between(Some("2026-11-20T03:00".to_owned()), None);
+        let minute = Span::Between(Some("2026-11-20 03:00".to_owned()), None);
         assert_eq!(minute.resolve(end), Ok((Time::parse("2026-11-20T03:00:00Z"), None)));
         assert!(Span::Between(Some("soon".to_owned()), None).resolve(end).is_err());
     }

@@ -394,9 +394,9 @@ fn said(shown: u64, all: u64, later: bool) -> String {
     }
 }
 
-/// What a field for times holds: no zone and no seconds.
+/// As people write it.
 fn field_time(time: Option<Time>) -> String {
-    time.map_or_else(String::new, |time| time.to_string().trim_end_matches('Z').chars().take(19).collect())
+    time.map_or_else(String::new, |time| format!("{} {}", time.date(), time.clock()))
 }
 
 fn spans(address: &Address) -> Vec<Choice> {
@@ -640,7 +640,7 @@ fn row(viewer: &Viewer, address: &Address, facts: &Facts<'_>, marks: &Marks) -> 
         writes: !facts.read_only,
         about: plain(short_arn(about)),
         about_title: facts.resources.iter().map(|text| plain(text)).collect::<Vec<_>>().join("\n"),
-        ip: plain(&facts.source_ip),
+        ip: short_service(&facts.source_ip),
         place: format!("{} {}", account_word(viewer, &facts.account), plain(&facts.region)),
         place_title: plain(&facts.account),
         result: plain(short_error(error)),
