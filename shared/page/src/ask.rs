@@ -141,7 +141,7 @@ fn is_region(word: &str) -> bool {
         [first, middle @ .., last] => {
             first.len() == 2
                 && !middle.is_empty()
-                && middle.iter().all(|part| is_word(part))
+                && middle.iter().all(is_word)
                 && last.len() == 1
                 && last.bytes().all(|byte| byte.is_ascii_digit())
         }

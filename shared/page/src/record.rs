@@ -175,7 +175,7 @@ impl Viewer {
         };
         let around = Time(facts.event_time.0 + AROUND);
         let (marks, _) = self.found_in((Some(Time(facts.event_time.0 - AROUND)), Some(around)), around).await;
-        let mark = marks.get(&*facts.event_id).map(|(severity, id)| (word(severity).to_lowercase(), id.clone()));
+        let mark = marks.get(&*facts.event_id).map(|(severity, id)| (word(*severity).to_lowercase(), id.clone()));
         Ok(Some(Detail {
             sentence: sentence(&facts),
             time: facts.event_time.to_string(),
@@ -190,7 +190,7 @@ impl Viewer {
 }
 
 /// A severity as it is written.
-pub(crate) fn word(severity: &Severity) -> &'static str {
+pub(crate) fn word(severity: Severity) -> &'static str {
     match severity {
         Severity::Informational => "INFORMATIONAL",
         Severity::Low => "LOW",

@@ -487,9 +487,10 @@ fn counted(address: &Address, (field, title): (Field, &'static str), facet: &Fac
         share: (count * 100 / most).max(1),
         only: address.with(field.name(), text).href(),
         without: address.with(field.name(), &format!("!{text}")).href(),
-        ask: match text.contains(char::is_whitespace) {
-            true => format!("{}=\"{text}\"", field.name()),
-            false => format!("{}={text}", field.name()),
+        ask: if text.contains(char::is_whitespace) {
+            format!("{}=\"{text}\"", field.name())
+        } else {
+            format!("{}={text}", field.name())
         },
     };
     let more = facet.distinct.saturating_sub(facet.values.len() as u64);
@@ -613,7 +614,7 @@ fn head(row: &mut Row, run: &Run<'_>, marks: &Marks) {
         row.about = format!("{} and {} more", row.about, resources - 1);
     }
     let worst = run.records.iter().filter_map(|facts| marks.get(&*facts.event_id)).max();
-    row.finding = worst.map(|(severity, id)| (record::word(severity).to_lowercase(), id.clone()));
+    row.finding = worst.map(|(severity, id)| (record::word(*severity).to_lowercase(), id.clone()));
 }
 
 fn row_inside(viewer: &Viewer, address: &Address, (facts, run): (&Facts<'_>, &str), marks: &Marks) -> Row {
@@ -646,7 +647,7 @@ fn row(viewer: &Viewer, address: &Address, facts: &Facts<'_>, marks: &Marks) -> 
         result: plain(short_error(error)),
         result_title: plain(&facts.error_message),
         failed: !facts.error_code.is_empty(),
-        finding: mark.map(|(severity, id)| (record::word(severity).to_lowercase(), id.clone())),
+        finding: mark.map(|(severity, id)| (record::word(*severity).to_lowercase(), id.clone())),
         count: 1,
         inside: None,
         run: String::new(),
@@ -678,7 +679,6 @@ fn short_error(code: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::testing::{get, pages, record};
     use axum::http::StatusCode;
     use serde_json::json;
