@@ -62,6 +62,11 @@ pub(crate) enum Command {
     Findings(FindingsArgs),
     /// Whether everything runs: each line is ok or says what to do
     Status(StatusArgs),
+    /// The page: search records, work with findings, see trails and digests
+    #[command(after_help = "Examples:\n  qtrail view\n  qtrail view --data ./case-42 --listen 127.0.0.1:9090\n  \
+        qtrail view --lake s3://my-trail-data --table quickinfra-trail\n\nOnly this machine can reach it, and only with the \
+        address that is printed: it holds a token.")]
+    View(ViewArgs),
     /// A small organization's day with an intrusion hidden in it, its trail settings and digests; nothing to set up
     Demo(DemoArgs),
     /// Judge trail settings as controls: of all accounts, or as they were recorded
@@ -321,6 +326,22 @@ pub(crate) enum FindingsAction {
 pub(crate) struct StatusArgs {
     #[command(flatten)]
     pub(crate) state: StateArgs,
+}
+
+/// `qtrail view`.
+#[derive(Debug, Args)]
+pub(crate) struct ViewArgs {
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+    /// A lake elsewhere: s3://bucket/prefix, or a folder
+    #[arg(long, value_name = "URL")]
+    pub(crate) lake: Option<String>,
+    /// Ask a deployment's viewer function instead, with your own credentials (the stack's output `ViewerName`)
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["lake", "table"])]
+    pub(crate) function: Option<String>,
+    /// Where it listens; an address of this machine alone
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: std::net::SocketAddr,
 }
 
 /// `qtrail audit`.

@@ -128,7 +128,7 @@ async fn set(
 }
 
 /// Who says so, as this machine knows them; nothing proves it.
-fn who() -> String {
+pub(crate) fn who() -> String {
     let name = ["USER", "USERNAME", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
     name.filter(|name| !name.is_empty()).unwrap_or_else(|| "unknown".to_owned())
 }

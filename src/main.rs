@@ -18,6 +18,7 @@ mod scan;
 mod search;
 mod status;
 mod verify;
+mod view;
 
 use cli::{Cli, Command};
 
@@ -34,7 +35,8 @@ enum Ending {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    output::log_to_stderr(cli.verbose);
+    // Who looks at what is said by the page's log.
+    output::log_to_stderr(cli.verbose || matches!(cli.command, Command::View(_)));
     match run(cli.command) {
         Ok(Ending::Done) => ExitCode::SUCCESS,
         Ok(Ending::Found) => ExitCode::from(1),
@@ -59,6 +61,7 @@ fn run(command: Command) -> anyhow::Result<Ending> {
         Command::Status(arguments) => block_on(status::run(arguments)),
         Command::Audit(arguments) => block_on(audit::run(arguments)),
         Command::Verify(arguments) => block_on(verify::run(arguments)),
+        Command::View(arguments) => block_on(view::run(arguments)),
         Command::Detections => detections::run(),
         Command::Completions { shell } => {
             cli::print_completions(shell)?;

@@ -17,6 +17,7 @@ mod integrity;
 mod lake;
 mod layers;
 mod notify;
+mod page;
 mod settings;
 mod silence;
 mod template;

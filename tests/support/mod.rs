@@ -16,6 +16,7 @@
 
 pub(crate) mod aws_cli;
 pub(crate) mod binary;
+pub(crate) mod browser;
 pub(crate) mod cloudtrail;
 pub(crate) mod digests;
 pub(crate) mod dynamo;

@@ -16,6 +16,7 @@
 //!   same voucher reads the same thing again.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -177,6 +178,13 @@ impl Asking {
         let groups = ["cognito:groups", "groups"].into_iter().map(|name| listed(&claims[name]));
         let groups = groups.flatten().collect();
         Ok(Self { who, arn: None, account: None, groups, proven: Proof::Token, at })
+    }
+}
+
+impl fmt::Display for Asking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.arn.as_deref().unwrap_or(&self.who))?;
+        if self.proven == Proof::Local { f.write_str(" on this machine") } else { Ok(()) }
     }
 }
 

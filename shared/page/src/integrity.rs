@@ -1,0 +1,23 @@
+//! Integrity.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Extension;
+use axum::extract::State;
+use axum::response::Response;
+
+use crate::Viewer;
+use crate::frame::{Frame, show};
+use cloud::asking::Asking;
+
+#[derive(Template)]
+#[template(path = "integrity.html")]
+struct Page {
+    frame: Frame,
+}
+
+/// The page.
+pub(crate) async fn page(State(viewer): State<Arc<Viewer>>, Extension(asking): Extension<Asking>) -> Response {
+    show(&Page { frame: viewer.frame(&asking, "integrity", "Integrity") })
+}
