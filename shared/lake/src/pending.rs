@@ -86,8 +86,8 @@ impl Lake {
         Ok(Unabsorbed { files: late.len(), oldest: late.values().min().copied() })
     }
 
-    /// Deletes the hot files that all parts of their day have absorbed. For folders alone, under [`Lake::absorb`]'s lock:
-    /// elsewhere the bucket's lifecycle does it. Yields how many.
+    /// Deletes the hot files that all parts of their day have absorbed. For folders alone, under their
+    /// [`Lock`](crate::lock::Lock): elsewhere the bucket's lifecycle does it. Yields how many.
     pub async fn sweep(&self) -> Result<usize, Error> {
         let mut swept = 0;
         for (day, listed) in self.listed().await? {

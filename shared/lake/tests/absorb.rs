@@ -108,7 +108,7 @@ fn lake_on(store: Arc<dyn ObjectStore>) -> Lake {
 }
 
 fn limits(memory: usize) -> Limits {
-    Limits { memory, ..Limits::default() }
+    Limits { memory, dense: false, ..Limits::default() }
 }
 
 /// A record: who, when and which; its body says which of several bodies it is.
@@ -206,7 +206,7 @@ fn batches() -> impl Strategy<Value = Vec<Vec<Facts<'static>>>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
 
     #[test]
     fn a_day_is_its_records_sorted_and_each_once(
@@ -275,7 +275,7 @@ proptest! {
 
 proptest! {
     // A case is a run for each request that it could die at.
-    #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 3, ..ProptestConfig::default() })]
 
     #[test]
     fn killed_at_any_request_and_run_again_it_is_the_same_day(batches in few_batches(), daily in 1_u64..3) {
