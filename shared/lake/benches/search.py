@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 import duckdb
 
-COLUMNS = """event_time, event_id, account, region, event_source, event_name, category, event_type, read_only, error_code,
+COLUMNS = """event_time::timestamp as event_time, event_id, account, region, event_source, event_name, category, event_type, read_only, error_code,
     error_message, actor_type, actor_arn, actor_name, principal_id, actor_account, issuer_arn, access_key, issued_key,
     source_identity, on_behalf_of, invoked_by, source_ip, user_agent, vpc_endpoint, tls, request_id, shared_event_id, mfa,
     console, by_service, root, cross_account, resources, resource_types, source_object, source_index"""
@@ -57,7 +57,7 @@ def has(base, setting):
 def facets(base, condition):
     sets = ", ".join(f"({column})" for column in FACETS)
     base.execute(f"select {', '.join(FACETS)}, count(*) from records where {condition} group by grouping sets ({sets})").fetchall()
-    buckets = "select time_bucket(interval 1 hour, event_time) as hour, count(*), count(error_code), count(*) filter (not read_only)"
+    buckets = "select epoch_ms(event_time) // 3600000 as hour, count(*), count(error_code), count(*) filter (not read_only)"
     return sum(row[1] for row in base.execute(f"{buckets} from records where {condition} group by hour").fetchall())
 
 

@@ -103,6 +103,17 @@ impl Read {
     }
 }
 
+/// What a query would read, as far as lists and footers tell.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Estimate {
+    /// Bytes of the columns that are looked at, in the row groups that may hold a match.
+    pub bytes: u64,
+    /// In how many days.
+    pub days: usize,
+    /// In how many files.
+    pub files: usize,
+}
+
 /// What a query comes to as a whole.
 #[derive(Debug, Clone, Default)]
 pub struct Overview {

@@ -5,12 +5,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use futures::FutureExt;
+use futures::stream::BoxStream;
 use lake::answer::{Answer, Bucket, Facet, Outline, Page};
 use lake::query::Field;
 use lake::{Lake, Query};
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+};
 use proptest::prelude::*;
 use trail::facts::Facts;
 use trail::time::Time;
@@ -330,5 +335,114 @@ fn what_was_absorbed_is_read_once() {
         write_part(&store, "records/dt=2026-11-01/part-0-of-1.parquet", &some(5), &layout).await;
         let answer = lake.search(&Query::default(), &Page::default()).await.unwrap();
         assert_eq!((answer.rows.len(), answer.read.files), (5, 1));
+    });
+}
+
+/// A lake in which, in front of some request, a part absorbs a hot file that goes away.
+#[derive(Debug)]
+struct Absorbing {
+    inner: InMemory,
+    left: std::sync::atomic::AtomicUsize,
+    part: (Path, PutPayload),
+    hot: Path,
+}
+
+impl std::fmt::Display for Absorbing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Absorbing")
+    }
+}
+
+impl Absorbing {
+    async fn step(&self) {
+        if self.left.fetch_sub(1, std::sync::atomic::Ordering::SeqCst) == 0 {
+            self.inner.put(&self.part.0, self.part.1.clone()).await.unwrap();
+            self.inner.delete(&self.hot).await.unwrap();
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl ObjectStore for Absorbing {
+    async fn put_opts(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        self.inner.put_opts(path, payload, options).await
+    }
+
+    async fn put_multipart_opts(&self, path: &Path, options: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        self.inner.put_multipart_opts(path, options).await
+    }
+
+    async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
+        self.step().await;
+        self.inner.get_opts(path, options).await
+    }
+
+    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        self.inner.delete_stream(paths)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        run_aside(self.step());
+        self.inner.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.step().await;
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+}
+
+/// Work in memory, which waits for nothing.
+fn run_aside(work: impl Future<Output = ()>) {
+    work.now_or_never().unwrap();
+}
+
+#[test]
+fn each_record_is_read_once_while_a_part_absorbs() {
+    let all = some(40);
+    for moment in 0..24 {
+        run(async {
+            let inner = InMemory::new();
+            let plain: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+            let absorbed = vec!["b.parquet".to_owned()];
+            let day = "records/dt=2026-11-01/part-0-of-1.parquet";
+            let before = write_part(&plain, day, &all[..20], &Layout::small()).await;
+            let after = write_part(&plain, day, &all, &Layout { absorbed, ..Layout::small() }).await;
+            let hot = write_part(&plain, "hot", &all[15..], &Layout::small()).await;
+            inner.put(&Path::from(day), before.into()).await.unwrap();
+            let name = Path::from("hot/dt=2026-11-01/b.parquet");
+            inner.put(&name, hot.into()).await.unwrap();
+            let part = (Path::from(day), after.into());
+            let store = Absorbing { inner, left: moment.into(), part, hot: name };
+            let lake = Lake::new(Arc::new(store), Path::default());
+            let query = Query::of([("user", "alice")]).unwrap();
+            let answer = lake.search(&query, &Page { limit: 60, json: true, ..Page::default() }).await.unwrap();
+            assert_eq!(answer.rows, newest_first(&all, &query), "at request {moment}");
+            let outline = Outline { facets: &[], top: 0, buckets: 0, budget: u64::MAX };
+            assert_eq!(lake.overview(&query, outline).await.unwrap().matched, 40, "at request {moment}");
+        });
+    }
+}
+
+#[test]
+fn what_would_read_too_much_is_refused_with_an_estimate() {
+    run(async {
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let lake = Lake::new(store.clone(), Path::default());
+        write_part(&store, "records/dt=2026-11-01/part-0-of-1.parquet", &some(90), &Layout::small()).await;
+        let page = Page { budget: 500, ..Page::default() };
+        for (name, value) in [("text", "at"), ("action", "*Instances")] {
+            let query = Query::of([(name, value)]).unwrap();
+            let refused = lake.search(&query, &page).await.unwrap_err().to_string();
+            assert!(refused.contains("in 1 days"), "{refused}");
+            assert!(refused.contains("narrow the time"), "{refused}");
+            assert_eq!(lake.search(&query, &Page::default()).await.unwrap().rows.len(), 90);
+        }
+        let nothing = Query::of([("user", "nobody"), ("text", "at")]).unwrap();
+        assert_eq!(lake.estimate(&nothing).await.unwrap().bytes, 0);
     });
 }

@@ -145,7 +145,9 @@ fn distinct(fields: &Fields) -> Fields {
         let column = crate::columns::ALL.into_iter().find(|column| column.name() == field.name());
         let data_type = match (column.map(Column::kind), field.data_type()) {
             (Some(Kind::Text), DataType::Utf8) if column.is_some_and(repeats) => dictionary(),
-            (Some(Kind::Texts), DataType::List(element)) if *element.data_type() == DataType::Utf8 => {
+            (Some(Kind::Texts), DataType::List(element))
+                if *element.data_type() == DataType::Utf8 && column.is_some_and(repeats) =>
+            {
                 DataType::List(Arc::new(element.as_ref().clone().with_data_type(dictionary())))
             }
             (_, data_type) => data_type.clone(),
@@ -158,7 +160,10 @@ fn distinct(fields: &Fields) -> Fields {
 /// Whether a column's texts come again and again.
 pub(super) const fn repeats(column: Column) -> bool {
     use Column as C;
-    !matches!(column, C::EventId | C::RequestId | C::SharedEventId | C::ErrorMessage | C::SourceObject | C::Json)
+    !matches!(
+        column,
+        C::EventId | C::RequestId | C::SharedEventId | C::ErrorMessage | C::Resources | C::SourceObject | C::Json
+    )
 }
 
 /// A row group as the decoder wants to see it.

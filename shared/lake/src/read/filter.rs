@@ -16,6 +16,8 @@ pub(super) enum Values<'b> {
     Plain(&'b StringArray),
     /// Some texts for each row.
     Lists(&'b ListArray, &'b DictionaryArray<Int32Type>, &'b StringArray),
+    /// The same, where texts hardly come again.
+    PlainLists(&'b ListArray, &'b StringArray),
     /// Answers.
     Flags(&'b BooleanArray),
 }
@@ -34,6 +36,10 @@ impl<'b> Values<'b> {
                 let list = array.as_list_opt::<i32>();
                 let keys = list.and_then(|list| list.values().as_dictionary_opt::<Int32Type>());
                 let texts = keys.and_then(|keys| keys.values().as_string_opt());
+                let plain = list.and_then(|list| list.values().as_string_opt());
+                if let (Some(list), Some(texts)) = (list, plain) {
+                    return Ok(Some(Self::PlainLists(list, texts)));
+                }
                 list.zip(keys).zip(texts).map(|((list, keys), texts)| Self::Lists(list, keys, texts))
             }
             Kind::Flag => array.as_boolean_opt().map(Self::Flags),
@@ -48,6 +54,7 @@ enum Test<'b> {
     Distinct(&'b DictionaryArray<Int32Type>, Vec<bool>),
     Plain(&'b StringArray),
     Lists(&'b ListArray, &'b DictionaryArray<Int32Type>, Vec<bool>),
+    PlainLists(&'b ListArray, &'b StringArray),
     Flags(&'b BooleanArray, [bool; 3]),
     Always,
 }
@@ -71,6 +78,7 @@ impl<'b> Test<'b> {
                 Some(caught(texts)).filter(|hits| hits.contains(&true)).map(|hits| Self::Lists(list, keys, hits))
             }
             Some(Values::Plain(texts)) => Some(Self::Plain(texts)),
+            Some(Values::PlainLists(list, texts)) => Some(Self::PlainLists(list, texts)),
             Some(Values::Flags(flags)) => Some(Self::Flags(flags, [flag(false), flag(true), unknown])),
         })
     }
@@ -81,6 +89,7 @@ impl<'b> Test<'b> {
             Self::Plain(texts) => texts.is_valid(row) && filter.catches(texts.value(row)),
             Self::Lists(list, keys, hits) => span(list, row)
                 .any(|element| keys.key(element).is_some_and(|key| hits.get(key).is_some_and(|hit| *hit))),
+            Self::PlainLists(list, texts) => span(list, row).any(|element| filter.catches(texts.value(element))),
             Self::Flags(flags, [no, yes, unknown]) => match (flags.is_valid(row), flags.value(row)) {
                 (false, _) => *unknown,
                 (true, true) => *yes,

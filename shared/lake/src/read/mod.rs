@@ -25,14 +25,15 @@ use futures::{StreamExt, TryStreamExt, stream};
 use trail::facts::Facts;
 use trail::time::Time;
 
-use crate::answer::{Answer, Content, Cursor, DayContent, Outline, Overview, Page};
+use crate::answer::{Answer, Content, Cursor, DayContent, Estimate, Outline, Overview, Page};
 use crate::error::Error;
 use crate::layout::{Day, Lake, Part};
-use crate::query::Query;
+use crate::query::{Field, Filter, Pattern, Query, QueryError};
 
+use scan::{Bounds, Scan};
 use source::{Source, Trouble};
 use tally::{Tally, Wanted};
-use top::Search;
+use top::{Search, steadily};
 use whole::Count;
 
 /// Days that are read side by side, at most.
@@ -41,6 +42,7 @@ const SIDE_BY_SIDE: usize = 32;
 impl Lake {
     /// The records that match, newest first.
     pub async fn search(&self, query: &Query, page: &Page) -> Result<Answer, Error> {
+        self.refuse_too_wide(query, page.budget).await?;
         let source = self.source(page.budget);
         let search = Search {
             lake: self.clone(),
@@ -68,6 +70,7 @@ impl Lake {
 
     /// How many match, which values they have, and how they lie in time.
     pub async fn overview(&self, query: &Query, outline: Outline<'_>) -> Result<Overview, Error> {
+        self.refuse_too_wide(query, outline.budget).await?;
         let source = self.source(outline.budget);
         let wanted = Arc::new(Wanted { fields: outline.facets.to_vec(), times: outline.buckets > 0 });
         let count = Count {
@@ -120,7 +123,38 @@ impl Lake {
         Ok(Content { days: days.into_iter().collect() })
     }
 
+    /// What a query would read if it read all that may match, and not the newest alone.
+    pub async fn estimate(&self, query: &Query) -> Result<Estimate, Error> {
+        let source = self.source(u64::MAX);
+        let scan = Scan { query: Arc::new(query.clone()), bounds: Bounds::of(query, None) };
+        let days = plan::days(self, &source, query).await.map_err(Trouble::into_error)?;
+        let (source, scan) = (&source, &scan);
+        let once = move |day| async move { Ok(scan.weigh(&plan::open(self, source, day, query).await?)) };
+        let weigh = |day| steadily(day, move || once(day));
+        let mut weighed = stream::iter(days).map(weigh).buffer_unordered(SIDE_BY_SIDE);
+        let mut all = Estimate::default();
+        while let Some(Estimate { bytes, days, files }) = weighed.try_next().await? {
+            all = Estimate { bytes: all.bytes + bytes, days: all.days + days, files: all.files + files };
+        }
+        Ok(all)
+    }
+
+    /// Refuses what can only be answered by reading more than is allowed.
+    async fn refuse_too_wide(&self, query: &Query, limit: u64) -> Result<(), Error> {
+        if !query.filters.iter().any(is_wide) {
+            return Ok(());
+        }
+        let Estimate { bytes, days, .. } = self.estimate(query).await?;
+        if bytes > limit { Err(QueryError::TooWide { bytes, days, limit }.into()) } else { Ok(()) }
+    }
+
     fn source(&self, budget: u64) -> Arc<Source> {
         Arc::new(Source::new(self.store.clone(), self.shelves.clone(), budget))
     }
+}
+
+/// Whether a filter has to look at all there is.
+fn is_wide(filter: &Filter) -> bool {
+    let starts_open = |pattern: &Pattern| matches!(pattern, Pattern::Glob(glob) if glob.starts_with(['*', '?']));
+    filter.field == Field::Text || !filter.negated && filter.any.iter().any(starts_open)
 }

@@ -1,5 +1,6 @@
 //! The rows of a row group that match: columns of filters first, then times, all else not at all.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use parquet::errors::ParquetError;
@@ -7,9 +8,10 @@ use trail::facts::Facts;
 
 use super::chunk::{Chunk, Rows, Shape};
 use super::filter::{Sieve, times};
-use super::plan::Opened;
+use super::plan::{Files, Opened};
 use super::source::{Pieces, Source, Trouble};
-use crate::answer::Cursor;
+use super::top::{Group, row_groups};
+use crate::answer::{Cursor, Estimate};
 use crate::columns::{Column, Kind};
 use crate::query::{Field, Filter, Query};
 use crate::rows;
@@ -102,6 +104,21 @@ impl Scan {
         chunk.present(wanted.chain([Column::EventTime]))
     }
 
+    /// What it would read of a day.
+    pub(super) fn weigh(&self, files: &Files) -> Estimate {
+        let groups = row_groups(&files.parts, self);
+        let size = |(part, group): &Group| {
+            let chunk = Chunk { footer: files.parts[*part].footer.clone(), group: *group };
+            let json = self.needs_json().then_some(Column::Json);
+            let columns = chunk.present(self.columns(&chunk).into_iter().chain(json));
+            chunk.ranges(&columns, &Rows::All).iter().map(|range| range.end - range.start).sum::<u64>()
+        };
+        let hot: u64 = files.hot.iter().map(|object| object.size).sum();
+        let parts: BTreeSet<usize> = groups.iter().map(|(part, _)| *part).collect();
+        let count = parts.len() + files.hot.len();
+        Estimate { bytes: hot + groups.iter().map(size).sum::<u64>(), days: usize::from(count > 0), files: count }
+    }
+
     /// Whether the JSON has to be looked at.
     pub(super) fn needs_json(&self) -> bool {
         self.query.filters.iter().any(|filter| filter.field == Field::Text)
@@ -144,6 +161,7 @@ impl Scan {
         if source.is_spent() {
             return Ok(Hits::default());
         }
+        let _lane = source.lanes.acquire().await;
         let path = &part.object.location;
         let ranges = chunk.ranges(&self.columns(&chunk), &Rows::All);
         let pieces = Arc::new(source.ranges(&part.object, ranges).await?);

@@ -54,6 +54,8 @@ pub(super) struct Source {
     skipped: Mutex<Vec<(String, String)>>,
     /// Requests at a time.
     gate: Semaphore,
+    /// Row groups under way at a time, over all days: what they hold of their files is memory.
+    pub(super) lanes: Semaphore,
     /// Decoding at a time: as many as there are processors.
     bench: Arc<Semaphore>,
 }
@@ -73,6 +75,7 @@ impl Source {
             is_cut: AtomicBool::new(false),
             skipped: Mutex::default(),
             gate: Semaphore::new(if is_remote { 64 } else { 16 }),
+            lanes: Semaphore::new(if is_remote { 32 } else { 4 }),
             bench: Arc::new(Semaphore::new(processors)),
         }
     }

@@ -1,6 +1,6 @@
 //! Counting: values of fields, and records a minute.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
@@ -208,6 +208,14 @@ fn count_values(counts: &mut HashMap<Box<str>, u64>, values: &Values<'_>, places
         Values::Plain(texts) => {
             let valid = places.iter().filter(|at| texts.is_valid(**at));
             valid.for_each(|at| take_up(counts, texts.value(*at), 1));
+        }
+        Values::PlainLists(list, texts) => {
+            let mut seen = BTreeSet::new();
+            for at in places {
+                seen.clear();
+                seen.extend(span(list, *at).map(|element| texts.value(element)));
+                seen.iter().for_each(|text| take_up(counts, text, 1));
+            }
         }
         Values::Flags(_) => {}
     }

@@ -187,6 +187,7 @@ impl Search {
     ) -> Result<Vec<Facts<'static>>, Trouble> {
         let read = stream::iter(candidates)
             .map(|((part, group), rows)| async move {
+                let _lane = self.source.lanes.acquire().await;
                 let part = &parts[part];
                 let chunk = Chunk { footer: part.footer.clone(), group };
                 let columns = chunk.present(columns.iter().copied());
