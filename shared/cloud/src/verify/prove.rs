@@ -205,7 +205,7 @@ impl Prover<'_> {
                 }
             };
             if let Some(signed) = read.names(object) {
-                return Ok(Some(judged(&read, signed, &record, found).by(&read)));
+                return Ok(Some(judged(&read, signed, &record, found)));
             }
         }
         Ok(None)
@@ -224,15 +224,9 @@ impl Prover<'_> {
             let Ok(read) = read::digest(self.stores, &at, &name).await? else { continue };
             last = last.max(Some(read.digest.end));
             let Some(signed) = read.names(object) else { continue };
-            return Ok(match check_log(signed, found, &name.chain, read.digest.window()) {
-                Some(problem) => Proven::because(Standing::Changed, problem.detail),
-                None => {
-                    let reason = "a digest beside it lists its log file with this very hash; `qtrail verify --keys` \
-                                  proves that AWS signed that digest";
-                    Proven::because(Standing::Listed, reason)
-                }
-            }
-            .by(&read));
+            let reason = "a digest beside it lists its log file with this very hash; `qtrail verify --keys` proves \
+                          that AWS signed that digest";
+            return Ok(compared(&read, signed, found, Proven::because(Standing::Listed, reason)));
         }
         let nothing = || Proven::because(Standing::Unknown, "no digest of its hour lies beside its log file");
         Ok(last.map_or_else(nothing, |last| unnamed(last, delivered)))
@@ -254,25 +248,26 @@ impl Read {
 /// What a verified digest that names the log file comes to.
 fn judged(read: &Read, signed: &LoggedFile, record: &DigestRecord, found: &Found) -> Proven {
     if read.digest.hash != record.sha256 {
-        return Proven::because(Standing::Changed, "the digest that names it is not the one that was verified");
+        return Proven::because(Standing::Changed, "the digest that names it is not the one that was verified")
+            .by(read);
     }
     let taints: Vec<&str> = record.problems.iter().map(String::as_str).filter(|one| TAINTED.contains(one)).collect();
     if !taints.is_empty() {
         let reason = format!("the digest that names it did not prove itself: {}", taints.join(", "));
-        return Proven::because(Standing::Unknown, reason);
+        return Proven::because(Standing::Unknown, reason).by(read);
     }
-    match check_log(signed, found, &read.name.chain, read.digest.window()) {
-        Some(problem) => Proven::because(Standing::Changed, problem.detail),
-        None => {
-            let reason = format!(
-                "it stands in its log file byte for byte, and AWS signed that file in the digest of {}, which was \
-                 verified at {}",
-                read.digest.window(),
-                record.verified
-            );
-            Proven::because(Standing::Proven, reason)
-        }
-    }
+    let (window, verified) = (read.digest.window(), record.verified);
+    let reason = format!(
+        "it stands in its log file byte for byte, and AWS signed that file in the digest of {window}, which was verified \
+         at {verified}"
+    );
+    compared(read, signed, found, Proven::because(Standing::Proven, reason))
+}
+
+/// What is said where the log file is what the digest names, and else that it is not.
+fn compared(read: &Read, signed: &LoggedFile, found: &Found, agreed: Proven) -> Proven {
+    let problem = check_log(signed, found, &read.name.chain, read.digest.window());
+    problem.map_or(agreed, |problem| Proven::because(Standing::Changed, problem.detail)).by(read)
 }
 
 /// What it means that no digest up to `last` names a log file.

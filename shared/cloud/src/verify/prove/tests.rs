@@ -192,7 +192,7 @@ async fn only_log_buckets_are_read() {
     let buckets = ["logs".to_owned()];
     let prover = Prover { stores: &stores, state: None, log_buckets: &buckets };
     for object in ["/etc/passwd", "other/AWSLogs/a.json.gz", "logs", ""] {
-        let proven = prover.prove(&Shown { object, index: 0, json: RECORD }).await.unwrap();
-        assert!(proven.standing == Standing::Unknown && proven.reason.contains("none of the log buckets"), "{object}");
+        let answer = prover.prove(&Shown { object, index: 0, json: RECORD }).await.unwrap();
+        assert!(answer.standing == Standing::Unknown && answer.reason.contains("none of the log buckets"), "{object}");
     }
 }
