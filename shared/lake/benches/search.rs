@@ -127,7 +127,7 @@ async fn build(arguments: &Arguments) {
         rows_in_all += rows.len();
         if arguments.hot > 0 {
             for rows in rows.chunks(rows.len().div_ceil(arguments.hot)) {
-                lake.write_hot(rows).await.expect("written");
+                lake.write_hot(parts::sealed(rows)).await.expect("written");
             }
             continue;
         }

@@ -6,8 +6,8 @@ use std::ops::Range;
 
 use arrow_array::RecordBatch;
 use bytes::{Buf, Bytes};
-use object_store::ObjectStore;
 use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
@@ -19,6 +19,7 @@ use parquet::file::reader::{ChunkReader, Length};
 use crate::encode::{ABSORBED_KEY, GROUP_ROWS, Purpose, writer};
 use crate::error::Error;
 use crate::footer::{Footer, ranged};
+use crate::keys;
 use crate::layout::{Day, Lake, Part};
 use crate::merge::Sink;
 use crate::rows::conform;
@@ -130,14 +131,14 @@ impl ChunkReader for Window {
 pub(crate) struct PartWriter<'l> {
     writer: ArrowWriter<Vec<u8>>,
     upload: Upload<'l>,
-    derived: Derived,
+    keys: keys::Builder,
     group: usize,
 }
 
 impl<'l> PartWriter<'l> {
     pub(crate) fn new(upload: Upload<'l>, dense: bool) -> Result<Self, Error> {
         let writer = writer(Purpose::Part { dense }, Vec::new())?;
-        Ok(Self { writer, upload, derived: Derived::default(), group: 0 })
+        Ok(Self { writer, upload, keys: keys::Builder::default(), group: 0 })
     }
 
     /// Puts the part in place, with the hot files that it has absorbed.
@@ -146,13 +147,13 @@ impl<'l> PartWriter<'l> {
         self.writer.append_key_value_metadata(KeyValue::new(ABSORBED_KEY.to_owned(), names));
         let mut end = self.writer.into_inner().map_err(|error| Error::file("a new part", error))?;
         self.upload.take(&mut end).await?;
-        Ok(Finished { bytes: self.upload.finish().await?, derived: self.derived })
+        Ok(Finished { bytes: self.upload.finish().await?, keys: self.keys })
     }
 
     fn write(&mut self, rows: &RecordBatch) -> Result<(), Error> {
         let failed = |error| Error::file("a new part", error);
         self.writer.write(rows).map_err(failed)?;
-        self.derived.batch(self.group, rows);
+        self.keys.batch(self.group, rows);
         if self.writer.in_progress_rows() >= GROUP_ROWS || self.writer.in_progress_size() >= GROUP_BYTES {
             self.writer.flush().map_err(failed)?;
             self.group += 1;
@@ -173,29 +174,25 @@ impl Sink for PartWriter<'_> {
     }
 }
 
-/// What is derived from a part while its rows pass by. The key file's builder goes in here.
-#[derive(Debug, Default)]
-pub(crate) struct Derived {}
-
-impl Derived {
-    /// Takes up rows of a row group, in order: the call site of `keys::Builder::batch`.
-    #[expect(clippy::unused_self, reason = "the key file's builder goes in here")]
-    fn batch(&mut self, _row_group: usize, _rows: &RecordBatch) {}
-}
-
 /// A part that stands.
 pub(crate) struct Finished {
     bytes: u64,
-    derived: Derived,
+    keys: keys::Builder,
 }
 
 impl Lake {
-    /// Writes what is derived from a part that has just been written: the call site of `keys::Builder::finish`.
-    /// Derived files are disposable, so that what goes wrong here is no error. Yields the part's size.
-    #[expect(clippy::unused_async, reason = "the key file is put in here")]
+    /// Writes the key file of a part that has just been written. It is disposable: what goes wrong here costs readers
+    /// some time and is no error. Yields the part's size.
     pub(crate) async fn after_part(&self, day: Day, part: Part, finished: Finished) -> u64 {
-        let Finished { bytes, derived: Derived {} } = finished;
-        tracing::debug!(%day, %part, bytes, "part written");
+        let Finished { bytes, keys } = finished;
+        let written = async {
+            let of = self.store.head(&self.part(day, part)).await?;
+            let file = keys.finish(keys::identity(of.size, of.e_tag.as_deref()));
+            self.store.put(&self.keys(day, part), file.into()).await
+        };
+        if let Err(error) = written.await {
+            tracing::warn!(%day, %part, %error, "no key file: searching this part takes longer");
+        }
         bytes
     }
 }

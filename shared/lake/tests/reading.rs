@@ -154,7 +154,7 @@ async fn lake_of(
         held.push(record);
     }
     for rows in hot.values() {
-        lake.write_hot(rows).await.unwrap();
+        lake.write_hot(parts::sealed(rows)).await.unwrap();
     }
     for (day, rows) in by_day {
         let day = Time(day * DAY).date();
@@ -269,7 +269,7 @@ fn files_that_cannot_be_used_are_named_and_the_rest_is_answered() {
     run(async {
         let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
         let lake = Lake::new(store.clone(), Path::default());
-        lake.write_hot(&some(3)).await.unwrap();
+        lake.write_hot(parts::sealed(&some(3))).await.unwrap();
         let good = write_part(&store, "records/dt=2026-11-01/part-0-of-1.parquet", &some(9), &Layout::small()).await;
         let mut bent = good.to_vec();
         bent[40..good.len() / 3].fill(0xff);
@@ -317,7 +317,7 @@ fn an_empty_lake_answers_and_a_budget_ends_reading() {
         let lake = Lake::new(store, Path::default());
         let answer = lake.search(&Query::default(), &Page::default()).await.unwrap();
         assert!(answer.rows.is_empty() && answer.next.is_none() && !answer.read.is_partial());
-        lake.write_hot(&some(3)).await.unwrap();
+        lake.write_hot(parts::sealed(&some(3))).await.unwrap();
         let page = Page { budget: 0, ..Page::default() };
         assert!(lake.search(&Query::default(), &page).await.unwrap().read.cut);
     });
@@ -328,7 +328,7 @@ fn what_was_absorbed_is_read_once() {
     run(async {
         let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
         let lake = Lake::new(store.clone(), Path::default());
-        lake.write_hot(&some(5)).await.unwrap();
+        lake.write_hot(parts::sealed(&some(5))).await.unwrap();
         let hot = futures::TryStreamExt::try_collect::<Vec<_>>(store.list(Some(&Path::from("hot")))).await.unwrap();
         let absorbed = vec![hot[0].location.filename().unwrap().to_owned()];
         let layout = Layout { absorbed, ..Layout::small() };

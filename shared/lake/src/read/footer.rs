@@ -10,10 +10,8 @@ use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataR
 use super::cache::{Weighs, version};
 use super::source::{Source, Trouble};
 use crate::columns::{ALL, Column, VERSION, VERSION_KEY};
+use crate::encode::ABSORBED_KEY;
 use crate::error::Error;
-
-/// The metadata key under which a part lists the hot files that it absorbed: a JSON array of object names.
-pub(crate) const ABSORBED_KEY: &str = "qtrail.absorbed";
 
 /// A file's footer.
 #[derive(Debug)]
@@ -59,7 +57,8 @@ impl Footer {
             }
             _ => return Err(Unread::Bad(Error::file(&object.location, "it is no file of the lake"))),
         }
-        let mut absorbed = value(ABSORBED_KEY).map(|names| names_of(&names)).unwrap_or_default();
+        let names = value(ABSORBED_KEY).unwrap_or_default();
+        let mut absorbed: Vec<String> = names.split(',').map(str::to_owned).collect();
         absorbed.sort();
         let leaves = leaves(&metadata);
         if ALL.iter().zip(leaves).any(|(column, leaf)| column.is_required() && leaf.is_none()) {
@@ -111,12 +110,6 @@ fn leaves(metadata: &ParquetMetaData) -> [Option<usize>; ALL.len()] {
         }
     }
     leaves
-}
-
-/// The names in a JSON array of plain object names. Names that would need escapes are not written by the lake.
-fn names_of(json: &str) -> Vec<String> {
-    let names = json.split('"').skip(1).step_by(2);
-    names.map(|name| name.rsplit('/').next().unwrap_or(name).to_owned()).collect()
 }
 
 /// The footer of a part.

@@ -9,6 +9,7 @@ use object_store::ObjectMeta;
 use super::footer::{self, Footer};
 use super::lookup;
 use super::source::{Source, Trouble};
+use crate::absorb::stem;
 use crate::layout::{DAY, Day, Lake, Part};
 use crate::query::Query;
 
@@ -110,9 +111,7 @@ fn unabsorbed(hot: Vec<ObjectMeta>, parts: &[Opened]) -> Vec<ObjectMeta> {
     for opened in parts.iter().filter(|opened| opened.part.of as usize == wanted) {
         opened.footer.absorbed.iter().for_each(|name| *absorbed.entry(name).or_default() += 1);
     }
-    let is_absorbed = |object: &ObjectMeta| {
-        let name = object.location.filename().unwrap_or_default();
-        wanted > 0 && absorbed.get(name).is_some_and(|parts| *parts >= wanted)
-    };
+    let is_absorbed =
+        |object: &ObjectMeta| wanted > 0 && absorbed.get(stem(&object.location)).is_some_and(|parts| *parts >= wanted);
     hot.into_iter().filter(|object| !is_absorbed(object)).collect()
 }

@@ -42,7 +42,10 @@ pub(crate) fn part(rows: &mut [Facts<'_>], layout: &Layout) -> (Bytes, Builder) 
             .cmp(&(b.by_service, &b.actor_name, place(b)))
             .then_with(|| (&a.account, &a.event_id).cmp(&(&b.account, &b.event_id)))
     });
-    let mut about = vec![KeyValue::new("qtrail.absorbed".to_owned(), format!("{:?}", layout.absorbed))];
+    let mut about = vec![KeyValue::new(
+        "qtrail.absorbed".to_owned(),
+        layout.absorbed.iter().map(|name| name.strip_suffix(".parquet").unwrap_or(name)).collect::<Vec<_>>().join(","),
+    )];
     if !layout.version.is_empty() {
         about.push(KeyValue::new("qtrail.schema".to_owned(), layout.version.clone()));
     }
@@ -115,4 +118,11 @@ fn array(column: Column, rows: &[Facts<'_>]) -> ArrayRef {
             Arc::new(lists.finish())
         }
     }
+}
+
+/// Rows as they are sealed for a hot file.
+pub(crate) fn sealed(rows: &[Facts<'_>]) -> lake::Sealed {
+    let mut hot = lake::Hot::default();
+    rows.iter().for_each(|facts| hot.push(facts));
+    hot.seal().expect("sealed")
 }
