@@ -21,7 +21,7 @@ const HOUR: i64 = 3600;
 const LATE: i64 = 6 * HOUR;
 
 /// Bytes of a record in a hot file, about.
-const HOT_ROW: u64 = 320;
+const HOT_ROW: u64 = 420;
 
 /// Records of a part, about: what a function can sort and merge in its time.
 pub const PART_ROWS: u64 = 8_000_000;
