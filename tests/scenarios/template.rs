@@ -792,16 +792,20 @@ fn every_function_logs_to_a_group_of_its_own_that_forgets() {
 fn the_viewer_reads_and_writes_nothing_but_what_people_decide() {
     let stack = Stack::application(&EVERYTHING);
     let statements = role_statements(&stack, "ViewerRole");
-    let writes = ["PutItem", "UpdateItem", "DeleteItem", "PutObject", "DeleteObject", "Publish", "SendMessage", "Invoke"];
+    let writes =
+        ["PutItem", "UpdateItem", "DeleteItem", "PutObject", "DeleteObject", "Publish", "SendMessage", "Invoke"];
     for statement in &statements {
-        let written: Vec<_> = list(&statement["Action"]).filter(|one| writes.iter().any(|word| one.contains(word))).collect();
+        let written: Vec<_> =
+            list(&statement["Action"]).filter(|one| writes.iter().any(|word| one.contains(word))).collect();
         if !written.is_empty() {
             let keys = &statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"];
             assert_eq!(keys, &json!(["F#*", "TH#*", "ASKED#*"]), "{written:?}");
             assert_eq!(statement["Condition"]["Null"]["dynamodb:LeadingKeys"], "false", "a write without a key");
         }
     }
-    let sees_logs = |stack: &Stack| role_statements(stack, "ViewerRole").iter().any(|one| one.to_string().contains("${LogBucketName}"));
+    let sees_logs = |stack: &Stack| {
+        role_statements(stack, "ViewerRole").iter().any(|one| one.to_string().contains("${LogBucketName}"))
+    };
     assert!(sees_logs(&stack));
     assert!(!sees_logs(&Stack::application(&[("ViewerSeesLogBucket", "false")])));
 }
@@ -810,7 +814,8 @@ fn the_viewer_reads_and_writes_nothing_but_what_people_decide() {
 fn each_function_of_the_viewer_has_one_door() {
     let tokens = [("ViewerJwtIssuer", "https://idp.example.org"), ("ViewerJwtAudience", "trail")];
     let stack = Stack::application(&tokens);
-    let doors = ["ViewerFunction", "ViewerApiFunction"].map(|name| environment(&stack, name)["QTRAIL_VIEWER_DOOR"].clone());
+    let doors =
+        ["ViewerFunction", "ViewerApiFunction"].map(|name| environment(&stack, name)["QTRAIL_VIEWER_DOOR"].clone());
     assert_eq!(doors, ["invoke", "token"]);
     assert!(stack.resources["ViewerFunction"]["Properties"].get("Events").is_none(), "no address leads to it");
     assert!(stack.resources["ViewerFunction"]["Properties"].get("FunctionUrlConfig").is_none());
