@@ -158,7 +158,7 @@ fn bulky(number: usize) -> Value {
         char::from_digit(*seed >> 27, 32)
     };
     let mut seed = 7;
-    let noise: String = (0..400_000).filter_map(|_| next(&mut seed)).collect();
+    let noise: String = (0..900_000).filter_map(|_| next(&mut seed)).collect();
     record(number, "s3.amazonaws.com", "GetBucketLocation", &json!({"requestParameters": {"noise": noise}}))
 }
 
