@@ -150,9 +150,22 @@ async fn a_message_whose_findings_cannot_be_written_brings_nothing_to_the_lake()
     assert_holds(&rows_of(&stack).await, &files);
 }
 
+/// A record that no compression makes small: the server refuses to read the last bytes of an object that has fewer,
+/// which S3 does not.
+fn bulky(number: usize) -> Value {
+    let next = |seed: &mut u32| {
+        *seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        char::from_digit(*seed >> 27, 32)
+    };
+    let mut seed = 7;
+    let noise: String = (0..900_000).filter_map(|_| next(&mut seed)).collect();
+    record(number, "s3.amazonaws.com", "GetBucketLocation", &json!({"requestParameters": {"noise": noise}}))
+}
+
 #[tokio::test]
 async fn the_compact_function_absorbs_what_is_due_and_says_how_late_it_is() {
-    let (stack, files) = (Stack::start().await, day());
+    let stack = Stack::start().await;
+    let files = [day(), vec![LogFile::of("bulky", &[bulky(900)])]].concat();
     stack.deliver(&files).await;
     let ingest = stack.ingest().await;
     ingest.invoke(&batch(&files[..4])).await.expect("handled");
@@ -285,8 +298,8 @@ async fn duckdb_answers_the_25_questions_as_the_lake_does() {
     let events = concat!(env!("CARGO_MANIFEST_DIR"), "/events/aws");
     let ingested = qtrail(&["ingest", events, "--data", &data.display().to_string()]);
     assert_eq!(ingested.status.code(), Some(0), "{}", stderr(&ingested));
-    let all = Lake::new(folder(&data), "".into()).search(&Query::default(), &Page { limit: 9999, ..Page::default() });
-    let all = all.await.expect("an answer").rows;
+    let (lake, page) = (Lake::new(folder(&data), "".into()), Page { limit: 9999, ..Page::default() });
+    let all = lake.search(&Query::default(), &page).await.expect("an answer").rows;
     let filled = |name: &str| {
         let mut values = all.iter().filter_map(|facts| match name {
             "resource" => facts.resources.last().map(ToString::to_string),
@@ -308,31 +321,65 @@ async fn duckdb_answers_the_25_questions_as_the_lake_does() {
     assert!(found >= 15, "only {found} of the questions find anything in the demo's day");
 }
 
-#[tokio::test]
-async fn sql_means_what_the_query_means_whatever_is_in_the_records() {
-    let folder_of = TempDir::new().expect("a folder");
-    let store = folder(folder_of.path());
-    let lake = Lake::new(store, "".into());
-    let start = Time::parse("2026-11-20T12:00:00Z").expect("a time");
-    let addresses = [
-        "203.0.113.7",
-        "203.0.120.1",
-        "2001:db8::1",
-        "2001:db8:0:1::",
-        "2001:db8:1::7",
-        "::1",
-        "ec2.amazonaws.com",
-        "2001:db8:0:ffff:1:2:3:4",
-        "AWS Internal",
-        "",
-    ];
-    let names = ["alice", "O'Brien", "100%_sure", "a\\b", "ALICE\0x", "", "ops/alice", "i-0abcdef1234567890"];
+const ADDRESSES: [&str; 10] = [
+    "203.0.113.7",
+    "203.0.120.1",
+    "2001:db8::1",
+    "2001:db8:0:1::",
+    "2001:db8:1::7",
+    "::1",
+    "ec2.amazonaws.com",
+    "2001:db8:0:ffff:1:2:3:4",
+    "AWS Internal",
+    "",
+];
+
+const NAMES: [&str; 8] = ["alice", "O'Brien", "100%_sure", "a\\b", "ALICE\0x", "", "ops/alice", "i-0abcdef1234567890"];
+
+const NETWORKS: [&str; 12] = [
+    "203.0.113.0/24",
+    "203.0.112.0/20",
+    "0.0.0.0/0",
+    "2001:db8::/32",
+    "2001:db8::/64",
+    "2001:db8:0:1::/64",
+    "2001:db8::/47",
+    "::/0",
+    "::1",
+    "ec2.*",
+    "!203.0.0.0/16",
+    "2001:db8:0:8000::/49",
+];
+
+const FILTERS: [(&str, &str); 18] = [
+    ("user", "!alice"),
+    ("user", "alice,O'Brien"),
+    ("action", "100%_*"),
+    ("action", "?lice"),
+    ("action", "*"),
+    ("action", "alice,a\\b,O*"),
+    ("resource", "*"),
+    ("resource", "!alice"),
+    ("resource", "*role/al?ce"),
+    ("resource", "arn:aws:ec2:eu-west-1:111122223333:instance/i-0abcdef1234567890"),
+    ("writes", "yes"),
+    ("mfa", "no"),
+    ("mfa", "!yes"),
+    ("error", "none"),
+    ("ip", "::1,203.0.113.7"),
+    ("from", "2026-11-21"),
+    ("from", "2026-11-20T23:30:00Z"),
+    ("to", "2026-11-21T07:00:00Z"),
+];
+
+/// A row for each address and name.
+fn odd_rows(start: Time) -> Hot {
     let mut hot = Hot::default();
-    for (number, address) in addresses.iter().enumerate() {
-        for (at, name) in names.iter().enumerate() {
+    for (number, address) in ADDRESSES.iter().enumerate() {
+        for (at, name) in NAMES.iter().enumerate() {
             let resources = [*name, "arn:aws:iam::111122223333:role/alice"].into_iter().take(at % 3);
             hot.push(&Facts {
-                event_time: Time(start.0 + i64::try_from(number * 10 + at).expect("small") * 3600),
+                event_time: Time(start.0 + i64::try_from(number * 8 + at).expect("small") * 1800),
                 event_id: format!("id-{number}-{at}").into(),
                 account: ACCOUNT.into(),
                 event_name: (*name).into(),
@@ -346,35 +393,25 @@ async fn sql_means_what_the_query_means_whatever_is_in_the_records() {
             });
         }
     }
-    lake.write_hot(hot.seal().expect("sealed")).await.expect("written");
-    for unit in lake.pending(Time(start.0 + 86_400), 1).await.expect("pending") {
+    hot
+}
+
+#[tokio::test]
+async fn sql_means_what_the_query_means_whatever_is_in_the_records() {
+    let folder_of = TempDir::new().expect("a folder");
+    let lake = Lake::new(folder(folder_of.path()), "".into());
+    let start = Time::parse("2026-11-20T12:00:00Z").expect("a time");
+    lake.write_hot(odd_rows(start).seal().expect("sealed")).await.expect("written");
+    let later = Time(4_000_000_000);
+    for unit in lake.pending(later, 1).await.expect("pending") {
         lake.absorb(unit.day, unit.part, &::lake::absorb::Limits::default()).await.expect("absorbed");
     }
-    let mut pairs: Vec<(&str, &str)> = [
-        "203.0.113.0/24",
-        "203.0.112.0/20",
-        "0.0.0.0/0",
-        "2001:db8::/32",
-        "2001:db8::/64",
-        "2001:db8:0:1::/64",
-        "2001:db8::/47",
-        "::/0",
-        "::1",
-        "ec2.*",
-        "!203.0.0.0/16",
-        "2001:db8:0:8000::/49",
-    ]
-    .map(|value| ("ip", value))
-    .into();
-    for value in names.iter().filter(|name| !name.is_empty()) {
-        pairs.extend([("user", *value), ("resource", *value), ("action", *value)]);
-    }
-    pairs.extend([("user", "!alice"), ("action", "100%_*"), ("action", "?lice"), ("action", "*"), ("resource", "*")]);
-    pairs.extend([("resource", "!alice"), ("resource", "*role/al?ce"), ("writes", "yes"), ("mfa", "no")]);
-    pairs.extend([("mfa", "!yes"), ("error", "none"), ("from", "2026-11-21"), ("to", "2026-11-21T07:00:00Z")]);
-    pairs.push(("resource", "arn:aws:ec2:eu-west-1:111122223333:instance/i-0abcdef1234567890"));
-    pairs.extend([("user", "alice,O'Brien"), ("action", "alice,a\\b,O*"), ("ip", "::1,203.0.113.7")]);
+    let named = NAMES.iter().filter(|name| !name.is_empty());
+    let mut pairs: Vec<(&str, &str)> =
+        named.flat_map(|name| [("user", *name), ("resource", *name), ("action", *name)]).collect();
+    pairs.extend(NETWORKS.map(|network| ("ip", network)));
+    pairs.extend(FILTERS);
     let queries: Vec<Query> = pairs.iter().map(|pair| Query::of([*pair]).expect("a query")).collect();
     let found = assert_agree(folder_of.path(), &queries).await;
-    assert!(found * 10 >= queries.len() * 8, "only {found} of {} find anything", queries.len());
+    assert!(found * 10 >= queries.len() * 7, "only {found} of {} find anything", queries.len());
 }

@@ -191,7 +191,7 @@ fn nobody_may_write_to_a_dead_letter_queue_but_its_own_queue() {
 fn every_queue_is_encrypted_kept_14_days_and_refuses_plain_text() {
     let stack = Stack::application(&EVERYTHING);
     let queues = stack.of_type("AWS::SQS::Queue");
-    assert_eq!(queues.len(), 6);
+    assert_eq!(queues.len(), 8);
     for queue in queues {
         assert_eq!(stack.property(queue, "/KmsMasterKeyId"), &json!({"Fn::GetAtt": "Key.Arn"}), "{queue}");
         assert_eq!(stack.property(queue, "/MessageRetentionPeriod"), 14 * 24 * 3600, "{queue}");
@@ -480,7 +480,8 @@ fn what_is_deleted_from_the_table_is_no_evidence() {
 #[test]
 fn roles_are_taken_by_one_service_each_and_carry_no_managed_policy() {
     let stack = Stack::application(&EVERYTHING);
-    let functions = ["AuditRole", "IngestRole", "NotifyRole", "VerifyRole", "ViewerRole"].map(|role| (role, "lambda"));
+    let names = ["AuditRole", "CompactRole", "IngestRole", "NotifyRole", "VerifyRole", "ViewerRole"];
+    let functions = names.map(|role| (role, "lambda"));
     let roles = [&functions[..], &[("SlackRole", "chatbot")]].concat();
     for (role, service) in &roles {
         let trust = stack.property(role, "/AssumeRolePolicyDocument/Statement/0/Principal");
@@ -827,7 +828,8 @@ fn every_function_is_told_all_it_needs() {
 #[test]
 fn every_variable_that_the_functions_read_is_set() {
     let stack = Stack::application(&EVERYTHING);
-    let set = &variables(&stack, "IngestFunction") | &variables(&stack, "NotifyFunction");
+    let functions = ["IngestFunction", "NotifyFunction", "CompactFunction"];
+    let set: BTreeSet<String> = functions.iter().flat_map(|function| variables(&stack, function)).collect();
     let words = READS_ENVIRONMENT.split('"').filter(|word| word.starts_with("QTRAIL_"));
     for word in words {
         assert!(set.contains(word), "the functions read {word}, which template.yaml does not set");

@@ -38,7 +38,7 @@ pub enum Error {
     },
     /// The lake could not be written or read.
     #[error("the lake: {0}")]
-    Lake(#[from] lake::Error),
+    Lake(Box<lake::Error>),
     /// A message from a bucket that the settings do not name.
     #[error("bucket {0} is not one of the log buckets; add it to LogBuckets if it is")]
     ForeignBucket(String),
@@ -65,6 +65,13 @@ pub enum Error {
     /// No such finding, or several that begin like that.
     #[error("{0}")]
     NoSuchFinding(String),
+}
+
+impl From<lake::Error> for Error {
+    fn from(error: lake::Error) -> Self {
+        // The largest by far, and every result of this crate would be as large.
+        Self::Lake(Box::new(error))
+    }
 }
 
 impl Error {
