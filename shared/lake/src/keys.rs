@@ -11,7 +11,7 @@
 //! points: for each text and row group 16 bits of its hash behind the first bits, and the row group in one or two bytes
 //! ```
 //!
-//! The hash is 64 bits of FNV-1a over the text in lower-case ASCII letters, mixed by the last step of MurmurHash3. A
+//! The hash is 64 bits of FNV-1a over the text in lower-case ASCII letters, mixed by the last step of `MurmurHash3`. A
 //! resource is entered by what stands behind the last `/` or `:` of it: all of its names end there.
 
 use std::collections::{BTreeSet, HashMap};
@@ -132,7 +132,7 @@ impl Builder {
     /// The file's bytes. `identity` is [`identity`] of the part as the store holds it.
     pub fn finish(mut self, identity: u64) -> Vec<u8> {
         // A part of more row groups than two bytes can number has no keys.
-        let is_known = |column: &Column| !self.unknown.contains(column) && self.groups <= usize::from(u16::MAX);
+        let is_known = |column: &Column| !self.unknown.contains(column) && u16::try_from(self.groups).is_ok();
         let wide = self.groups > 256;
         let mut columns = Vec::new();
         for (texts, column) in self.values.iter_mut().zip(VALUES).filter(|(_, column)| is_known(column)) {
@@ -268,13 +268,13 @@ fn put(body: &mut Vec<u8>, mut number: usize) {
 }
 
 /// Hands over each text of a column, and says whether its type is known. Texts in a row that are the same come once.
-fn each_text(array: &ArrayRef, mut enter: impl FnMut(&str)) -> bool {
+fn each_text<'t>(array: &'t ArrayRef, mut enter: impl FnMut(&str)) -> bool {
     if let Some(lists) = array.as_list_opt::<i32>() {
         return each_text(lists.values(), enter);
     }
     let mut before = None;
-    let mut enter = |text| {
-        if before != Some(text) && text != "" {
+    let mut enter = |text: &'t str| {
+        if before != Some(text) && !text.is_empty() {
             enter(text);
             before = Some(text);
         }
