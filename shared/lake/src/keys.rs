@@ -471,3 +471,61 @@ impl<'b> Bytes<'b> {
         Some(Header { groups, columns: known })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use trail::facts::Facts;
+
+    use super::*;
+    use crate::query::Query;
+    use crate::rows;
+
+    /// Addresses of all row groups, keys of one each.
+    fn file(groups: usize, identity: u64) -> Vec<u8> {
+        let mut keys = Builder::default();
+        for group in 0..groups {
+            let facts = Facts {
+                source_ip: "203.0.113.7".into(),
+                access_key: format!("AKIA{group}").into(),
+                actor_name: format!("name-{}", group % 7).into(),
+                resources: vec![format!("arn:aws:s3:::b/{group}").into()],
+                ..Facts::default()
+            };
+            keys.batch(group, &rows::batch(&[facts]));
+        }
+        keys.finish(identity)
+    }
+
+    fn groups(file: &[u8], name: &str, value: &str) -> BTreeSet<usize> {
+        let header = Header::parse(file, 7).unwrap();
+        let query = Query::of([(name, value)]).unwrap();
+        let lookups = header.lookups(&query.filters[0]).unwrap();
+        let bytes = |lookup: &Lookup| {
+            let range = usize::try_from(lookup.range.start).unwrap()..usize::try_from(lookup.range.end).unwrap();
+            header.groups(lookup, &file[range], &query.filters[0]).unwrap()
+        };
+        lookups.iter().flat_map(bytes).collect()
+    }
+
+    #[test]
+    fn a_value_leads_to_its_row_groups() {
+        for count in [5, 256, 257, 2000] {
+            let file = file(count, 7);
+            assert_eq!(groups(&file, "ip", "203.0.113.7"), (0..count).collect());
+            assert_eq!(groups(&file, "ip", "203.0.113.0/24"), (0..count).collect());
+            assert!(groups(&file, "access-key", &format!("AKIA{}", count - 1)).contains(&(count - 1)));
+            assert!(groups(&file, "resource", "3").contains(&3));
+            assert!(groups(&file, "resource", "arn:aws:s3:::b/3").contains(&3));
+            assert_eq!(groups(&file, "user", "ME-4"), (4..count).step_by(7).collect());
+            assert!(groups(&file, "user", "nobody").is_empty());
+        }
+    }
+
+    #[test]
+    fn a_file_of_another_part_or_a_cut_one_says_nothing() {
+        let file = file(5, 7);
+        assert_eq!(Header::parse(&file, 8).unwrap_err(), Unread::Other);
+        assert_eq!(Header::parse(b"no keys", 7).unwrap_err(), Unread::Other);
+        assert!(matches!(Header::parse(&file[..40], 7).unwrap_err(), Unread::Short(_)));
+    }
+}
