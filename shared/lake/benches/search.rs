@@ -1,4 +1,4 @@
-//! Searching a month: how long each kind of question takes, beside DuckDB on the same files.
+//! Searching a month: how long each kind of question takes, beside `DuckDB` on the same files.
 //!
 //! ```text
 //! cargo bench -p lake --bench search -- --records 10000000 --dir /var/tmp/lake --python venv/bin/python

@@ -11,7 +11,7 @@
 //! points: for each text and row group 16 bits of its hash behind the first bits, and the row group in one or two bytes
 //! ```
 //!
-//! The hash is 64 bits of FNV-1a over the text in lower-case ASCII letters, mixed by the last step of MurmurHash3. A
+//! The hash is 64 bits of FNV-1a over the text in lower-case ASCII letters, mixed by the last step of `MurmurHash3`. A
 //! resource is entered by what stands behind the last `/` or `:` of it: all of its names end there.
 
 use std::collections::{BTreeSet, HashMap};
@@ -132,7 +132,7 @@ impl Builder {
     /// The file's bytes. `identity` is [`identity`] of the part as the store holds it.
     pub fn finish(mut self, identity: u64) -> Vec<u8> {
         // A part of more row groups than two bytes can number has no keys.
-        let is_known = |column: &Column| !self.unknown.contains(column) && self.groups <= usize::from(u16::MAX);
+        let is_known = |column: &Column| !self.unknown.contains(column) && u16::try_from(self.groups).is_ok();
         let wide = self.groups > 256;
         let mut columns = Vec::new();
         for (texts, column) in self.values.iter_mut().zip(VALUES).filter(|(_, column)| is_known(column)) {
@@ -268,13 +268,13 @@ fn put(body: &mut Vec<u8>, mut number: usize) {
 }
 
 /// Hands over each text of a column, and says whether its type is known. Texts in a row that are the same come once.
-fn each_text(array: &ArrayRef, mut enter: impl FnMut(&str)) -> bool {
+fn each_text<'t>(array: &'t ArrayRef, mut enter: impl FnMut(&str)) -> bool {
     if let Some(lists) = array.as_list_opt::<i32>() {
         return each_text(lists.values(), enter);
     }
     let mut before = None;
-    let mut enter = |text| {
-        if before != Some(text) && text != "" {
+    let mut enter = |text: &'t str| {
+        if before != Some(text) && !text.is_empty() {
             enter(text);
             before = Some(text);
         }
@@ -469,5 +469,63 @@ impl<'b> Bytes<'b> {
             known.extend(column.map(|column| (column, Section { range, fan_out })));
         }
         Some(Header { groups, columns: known })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use trail::facts::Facts;
+
+    use super::*;
+    use crate::query::Query;
+    use crate::rows;
+
+    /// Addresses of all row groups, keys of one each.
+    fn file(groups: usize, identity: u64) -> Vec<u8> {
+        let mut keys = Builder::default();
+        for group in 0..groups {
+            let facts = Facts {
+                source_ip: "203.0.113.7".into(),
+                access_key: format!("AKIA{group}").into(),
+                actor_name: format!("name-{}", group % 7).into(),
+                resources: vec![format!("arn:aws:s3:::b/{group}").into()],
+                ..Facts::default()
+            };
+            keys.batch(group, &rows::batch(&[facts]));
+        }
+        keys.finish(identity)
+    }
+
+    fn groups(file: &[u8], name: &str, value: &str) -> BTreeSet<usize> {
+        let header = Header::parse(file, 7).unwrap();
+        let query = Query::of([(name, value)]).unwrap();
+        let lookups = header.lookups(&query.filters[0]).unwrap();
+        let bytes = |lookup: &Lookup| {
+            let range = usize::try_from(lookup.range.start).unwrap()..usize::try_from(lookup.range.end).unwrap();
+            header.groups(lookup, &file[range], &query.filters[0]).unwrap()
+        };
+        lookups.iter().flat_map(bytes).collect()
+    }
+
+    #[test]
+    fn a_value_leads_to_its_row_groups() {
+        for count in [5, 256, 257, 2000] {
+            let file = file(count, 7);
+            assert_eq!(groups(&file, "ip", "203.0.113.7"), (0..count).collect());
+            assert_eq!(groups(&file, "ip", "203.0.113.0/24"), (0..count).collect());
+            assert!(groups(&file, "access-key", &format!("AKIA{}", count - 1)).contains(&(count - 1)));
+            assert!(groups(&file, "resource", "3").contains(&3));
+            assert!(groups(&file, "resource", "arn:aws:s3:::b/3").contains(&3));
+            assert_eq!(groups(&file, "user", "ME-4"), (4..count).step_by(7).collect());
+            assert!(groups(&file, "user", "nobody").is_empty());
+        }
+    }
+
+    #[test]
+    fn a_file_of_another_part_or_a_cut_one_says_nothing() {
+        let file = file(5, 7);
+        assert_eq!(Header::parse(&file, 8).unwrap_err(), Unread::Other);
+        assert_eq!(Header::parse(b"no keys", 7).unwrap_err(), Unread::Other);
+        assert!(matches!(Header::parse(&file[..40], 7).unwrap_err(), Unread::Short(_)));
     }
 }

@@ -1,7 +1,7 @@
 //! Columns of one row group: which bytes they are, and their values.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Field, Fields};
@@ -15,7 +15,7 @@ use parquet::file::reader::SerializedPageReader;
 
 use super::footer::Footer;
 use super::source::Pieces;
-use crate::columns::{Column, Kind};
+use crate::columns::{ALL, Column, Kind, schema};
 
 /// One row group of a file.
 #[derive(Debug, Clone)]
@@ -96,13 +96,13 @@ impl Chunk {
         shape: Shape,
         rows: &Rows,
     ) -> Result<RecordBatch, ParquetError> {
-        let schema = self.metadata().file_metadata().schema_descr();
+        let of_file = self.metadata().file_metadata().schema_descr();
         let leaves = columns.iter().filter_map(|column| self.footer.leaf(*column));
         let hint = match shape {
-            Shape::Distinct => Some(distinct(&parquet_to_arrow_schema(schema, None)?.fields)),
+            Shape::Distinct => Some(self.hint()?),
             Shape::Plain => None,
         };
-        let levels = parquet_to_arrow_field_levels(schema, ProjectionMask::leaves(schema, leaves), hint.as_ref())?;
+        let levels = parquet_to_arrow_field_levels(of_file, ProjectionMask::leaves(of_file, leaves), hint.as_ref())?;
         let selection = match rows {
             Rows::All => None,
             Rows::These(selection) => Some(selection.clone()),
@@ -119,6 +119,17 @@ impl Chunk {
             None if wanted == 0 => Ok(RecordBatch::new_empty(batches_schema(&batches))),
             None => Err(ParquetError::EOF("its rows are not there".to_owned())),
         }
+    }
+
+    /// What texts are read as. Files of the current schema, as most are, share one answer.
+    fn hint(&self) -> Result<Fields, ParquetError> {
+        static OURS: LazyLock<Fields> = LazyLock::new(|| distinct(&schema().fields));
+        let of_file = self.metadata().file_metadata().schema_descr();
+        let roots = of_file.root_schema().get_fields();
+        if roots.len() == ALL.len() && roots.iter().zip(ALL).all(|(root, column)| root.name() == column.name()) {
+            return Ok(OURS.clone());
+        }
+        Ok(distinct(&parquet_to_arrow_schema(of_file, None)?.fields))
     }
 
     fn metadata(&self) -> &ParquetMetaData {

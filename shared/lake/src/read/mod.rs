@@ -28,7 +28,7 @@ use trail::time::Time;
 use crate::answer::{Answer, Content, Cursor, DayContent, Estimate, Outline, Overview, Page};
 use crate::error::Error;
 use crate::layout::{Day, Lake, Part};
-use crate::query::{Field, Filter, Pattern, Query, QueryError};
+use crate::query::{Field, Filter, Pattern, Query, QueryError, is_unique_id};
 
 use scan::{Bounds, Scan};
 use source::{Source, Trouble};
@@ -53,7 +53,9 @@ impl Lake {
         let mut days = plan::days(self, &source, query).await.map_err(Trouble::into_error)?;
         days.retain(|day| page.after.as_ref().is_none_or(|after| *day <= Day::of(after.time)));
         let mut rows: Vec<Facts<'static>> = Vec::new();
-        let (mut days, mut width) = (days.into_iter(), 1);
+        // What is rare is looked for in all days at once; of what is frequent the newest day has enough.
+        let is_rare = query.filters.iter().any(is_needle);
+        let (mut days, mut width) = (days.into_iter(), if is_rare { SIDE_BY_SIDE } else { 1 });
         while rows.len() <= page.limit {
             let some: Vec<Day> = days.by_ref().take(width).collect();
             if some.is_empty() {
@@ -157,4 +159,16 @@ impl Lake {
 fn is_wide(filter: &Filter) -> bool {
     let starts_open = |pattern: &Pattern| matches!(pattern, Pattern::Glob(glob) if glob.starts_with(['*', '?']));
     filter.field == Field::Text || !filter.negated && filter.any.iter().any(starts_open)
+}
+
+/// Whether few records match, as a rule.
+fn is_needle(filter: &Filter) -> bool {
+    let is_rare = |pattern: &Pattern| match pattern {
+        Pattern::Named(name) => is_unique_id(name.rsplit(['/', ':']).next().unwrap_or(name)),
+        Pattern::Equal(_) | Pattern::Same(_) => {
+            matches!(filter.field, Field::AccessKey | Field::IssuedKey | Field::Id | Field::RequestId | Field::SharedId)
+        }
+        _ => false,
+    };
+    !filter.negated && filter.any.iter().all(is_rare)
 }

@@ -75,7 +75,7 @@ impl Source {
             is_cut: AtomicBool::new(false),
             skipped: Mutex::default(),
             gate: Semaphore::new(if is_remote { 64 } else { 16 }),
-            lanes: Semaphore::new(if is_remote { 32 } else { 4 }),
+            lanes: Semaphore::new(if is_remote { 32 } else { 3 }),
             bench: Arc::new(Semaphore::new(processors)),
         }
     }
