@@ -108,8 +108,10 @@ pub(crate) async fn more(
 /// What was typed, as filters of the address.
 fn answered(address: &Address, asked: &[String]) -> Address {
     let all = asked.iter().flat_map(|text| ask::read(text));
-    all.fold(address.but(|_| {}), |address, (name, value)| {
-        if is_switch(name) { address.switched(name, &value) } else { address.with(name, &value) }
+    all.fold(address.but(|_| {}), |address, (name, value)| match name {
+        "from" | "to" => Address::of(address.pairs().into_iter().chain([(name.to_owned(), value)])),
+        _ if is_switch(name) => address.switched(name, &value),
+        _ => address.with(name, &value),
     })
 }
 
