@@ -89,14 +89,26 @@ async fn fill(folder: &TempDir, records: &[Value]) {
     fs::write(logs.join("a.json"), json!({ "Records": records }).to_string()).expect("a log file");
     let done = command::command().arg("ingest").arg(&logs).arg("--data").arg(&data).output().expect("qtrail runs");
     assert!(done.status.success(), "{}", command::stderr(&done));
-    if data.join("hot").exists() {
+    if data.join("hot").exists() || data.join("records").exists() {
         return;
     }
     let lake = Lake::new(Arc::new(LocalFileSystem::new_with_prefix(&data).expect("a folder")), "".into());
     let texts: Vec<String> = records.iter().map(Value::to_string).collect();
     let parsed: Vec<Record<'_>> = texts.iter().map(|text| Record::parse(text).expect("a record")).collect();
-    let facts: Vec<Facts<'_>> = parsed.iter().map(|one| Facts::of(one, Hint::default()).expect("facts")).collect();
+    let facts: Vec<Facts<'_>> = parsed.iter().map(facts).collect();
     lake.write_hot(&facts).await.expect("a hot file");
+}
+
+/// The facts of a record with the resources that it names.
+fn facts<'r>(record: &Record<'r>) -> Facts<'r> {
+    let facts = Facts::of(record, Hint::default()).expect("facts");
+    let resources = record.body()["resources"].as_array().expect("resources").iter();
+    let text = |resource: &Value, name: &str| resource[name].as_str().expect("a text").to_owned().into();
+    Facts {
+        resources: resources.clone().map(|one| text(one, "ARN")).collect(),
+        resource_types: resources.map(|one| text(one, "type")).collect(),
+        ..facts
+    }
 }
 
 #[tokio::test]

@@ -48,6 +48,11 @@ fn words(text: &str) -> Vec<String> {
 
 fn one(word: &str) -> (&'static str, String) {
     if let Some((name, value)) = word.split_once('=')
+        && let Some(end) = ["from", "to"].into_iter().find(|end| *end == name)
+    {
+        return (end, value.to_owned());
+    }
+    if let Some((name, value)) = word.split_once('=')
         && let Some(field) = Field::named(name)
     {
         return (field.name(), value.to_owned());
@@ -205,6 +210,7 @@ mod tests {
             ("Alice", "user"),
             ("svc-backup", "user"),
             ("ip=10.0.0.0/8", "ip"),
+            ("to=2026-11-20T03:10:00Z", "to"),
         ] {
             assert_eq!(read(text)[0].0, name, "{text}");
         }

@@ -1,16 +1,16 @@
 //! The questions that are asked in an incident, ready to be asked.
 
-use crate::address::{Address, Kind, Span};
+use crate::address::{Address, Span};
 
-/// A question as filters.
+/// A question: filters that stand, and those that whoever asks fills in.
 #[derive(Debug)]
 pub(crate) struct Question {
-    /// What is asked.
-    pub(crate) asks: &'static str,
-    /// The filters, `writes` among them: as an address has them.
+    /// The question.
+    pub(crate) title: &'static str,
+    /// What stands: filter and value.
     pub(crate) filters: &'static [(&'static str, &'static str)],
-    /// The filter that whoever asks fills in, and an example.
-    pub(crate) needs: Option<(&'static str, &'static str)>,
+    /// What is filled in: filter, and what it is called here.
+    pub(crate) asks: &'static [(&'static str, &'static str)],
 }
 
 const PERSISTENCE: &str = "CreateUser,CreateAccessKey,CreateLoginProfile,UpdateLoginProfile,UpdateAssumeRolePolicy,\
@@ -19,96 +19,97 @@ const PERSISTENCE: &str = "CreateUser,CreateAccessKey,CreateLoginProfile,UpdateL
 
 /// All of them.
 pub(crate) static ALL: &[Question] = {
-    const fn ask(asks: &'static str, filters: &'static [(&'static str, &'static str)]) -> Question {
-        Question { asks, filters, needs: None }
+    const fn ask(title: &'static str, filters: &'static [(&'static str, &'static str)]) -> Question {
+        Question { title, filters, asks: &[] }
     }
     const fn about(
-        asks: &'static str,
-        needs: (&'static str, &'static str),
+        title: &'static str,
+        asks: &'static [(&'static str, &'static str)],
         filters: &'static [(&'static str, &'static str)],
     ) -> Question {
-        Question { asks, filters, needs: Some(needs) }
+        Question { title, filters, asks }
     }
-    const RESOURCE: (&str, &str) = ("resource", "i-0abc…, ARN or name");
-    const USER: (&str, &str) = ("user", "name, role or ARN");
-    const KEY: (&str, &str) = ("access-key", "AKIA… or ASIA…");
-    const ALL_KINDS: (&str, &str) = ("writes", "all");
+    const RESOURCE: &[(&str, &str)] = &[("resource", "i-0abc…, ARN or name")];
+    const USER: &[(&str, &str)] = &[("user", "name, role or ARN")];
+    const KEY: &[(&str, &str)] = &[("access-key", "AKIA… or ASIA…")];
+    const WRITES: (&str, &str) = ("writes", "yes");
     &[
-        about("Who created this?", RESOURCE, &[("action", "Create*,Run*,Put*,Allocate*,Register*")]),
-        about("Who deleted this?", RESOURCE, &[("action", "Terminate*,Delete*,Remove*,Deregister*")]),
-        about("What became of this resource?", RESOURCE, &[]),
-        about("What did this user do?", USER, &[ALL_KINDS]),
-        about("What did this key do?", KEY, &[ALL_KINDS]),
-        about("Which roles did this key assume?", KEY, &[("action", "AssumeRole*"), ALL_KINDS]),
-        about("Who is behind this session?", ("issued-key", "ASIA…"), &[ALL_KINDS]),
-        about("What came from this address?", ("ip", "203.0.113.0/24"), &[ALL_KINDS]),
-        about("From where does this user come?", USER, &[("services", "no"), ALL_KINDS]),
-        ask("What did root do?", &[("root", "yes"), ALL_KINDS]),
-        ask("Who signed in without MFA?", &[("action", "ConsoleLogin"), ("mfa", "no"), ALL_KINDS]),
-        ask("Who made a way to come back?", &[("service", "iam"), ("action", PERSISTENCE)]),
+        about("Who created this?", RESOURCE, &[("action", "Create*,Run*,Put*,Allocate*,Register*"), WRITES]),
+        about("Who deleted this?", RESOURCE, &[("action", "Terminate*,Delete*,Remove*,Deregister*"), WRITES]),
+        about("What became of this resource?", RESOURCE, &[WRITES]),
+        about("What did this user do?", USER, &[]),
+        about("What did this key do?", KEY, &[]),
+        about("Which roles did this key assume?", KEY, &[("action", "AssumeRole*")]),
+        about("Who is behind this session?", &[("issued-key", "ASIA…")], &[]),
+        about("What came from this address?", &[("ip", "203.0.113.0/24")], &[]),
+        about("From where does this user come?", USER, &[("services", "no")]),
+        ask("What did root do?", &[("root", "yes")]),
+        ask("Who signed in without MFA?", &[("action", "ConsoleLogin"), ("mfa", "no")]),
+        ask("Who made a way to come back?", &[("service", "iam"), ("action", PERSISTENCE), WRITES]),
         ask(
             "Who gained rights?",
-            &[("service", "iam"), ("action", "*Policy*,AddUserToGroup,AddRoleToInstanceProfile")],
+            &[("service", "iam"), ("action", "*Policy*,AddUserToGroup,AddRoleToInstanceProfile"), WRITES],
         ),
         ask(
             "Was the logging touched?",
-            &[(
-                "action",
-                "StopLogging,DeleteTrail,UpdateTrail,PutEventSelectors,DeleteFlowLogs,DeleteDetector,UpdateDetector,\
+            &[
+                (
+                    "action",
+                    "StopLogging,DeleteTrail,UpdateTrail,PutEventSelectors,DeleteFlowLogs,DeleteDetector,UpdateDetector,\
                  PutBucketLifecycle*",
-            )],
+                ),
+                WRITES,
+            ],
         ),
         ask(
             "What was opened to the internet?",
             &[
                 ("action", "AuthorizeSecurityGroup*,ModifySecurityGroupRules,CreateNetworkAclEntry"),
                 ("text", "0.0.0.0/0,::/0"),
+                WRITES,
             ],
         ),
-        about("What changed in this security group?", ("resource", "sg-…"), &[]),
+        about("What changed in this security group?", &[("resource", "sg-…")], &[WRITES]),
         ask(
             "Was a bucket made public?",
-            &[("service", "s3,s3-control"), ("action", "PutBucketPolicy,PutBucketAcl,*PublicAccessBlock,PutObjectAcl")],
+            &[
+                ("service", "s3,s3-control"),
+                ("action", "PutBucketPolicy,PutBucketAcl,*PublicAccessBlock,PutObjectAcl"),
+                WRITES,
+            ],
         ),
         ask(
             "Was a snapshot or image shared?",
-            &[("action", "Modify*SnapshotAttribute,ModifyImageAttribute,ModifyDB*SnapshotAttribute")],
+            &[("action", "Modify*SnapshotAttribute,ModifyImageAttribute,ModifyDB*SnapshotAttribute"), WRITES],
         ),
-        about("Which objects did this user read?", USER, &[("category", "Data"), ("service", "s3"), ALL_KINDS]),
-        ask("Were secrets read?", &[("action", "GetSecretValue,GetParameter*,Decrypt"), ("services", "no"), ALL_KINDS]),
-        ask("Who was refused?", &[("error", "AccessDenied*,*Unauthorized*"), ALL_KINDS]),
-        ask("What did people change?", &[("services", "no")]),
-        ask("What was changed by hand in the console?", &[("console", "yes")]),
-        ask("Who came from another account?", &[("cross-account", "yes"), ("services", "no"), ALL_KINDS]),
+        about("Which objects did this user read?", USER, &[("category", "Data"), ("service", "s3")]),
+        ask("Were secrets read?", &[("action", "GetSecretValue,GetParameter*,Decrypt"), ("services", "no")]),
+        ask("Who was refused?", &[("error", "AccessDenied*,*Unauthorized*")]),
+        ask("What did people change?", &[("services", "no"), WRITES]),
+        ask("What was changed by hand in the console?", &[("console", "yes"), WRITES]),
+        ask("Who came from another account?", &[("cross-account", "yes"), ("services", "no")]),
         ask(
             "Was something costly begun?",
-            &[("action", "RunInstances,InvokeModel*,SendEmail,CreateCluster,RequestSpot*")],
+            &[("action", "RunInstances,InvokeModel*,SendEmail,CreateCluster,RequestSpot*"), WRITES],
         ),
     ]
 };
 
-impl Question {
-    /// The address that asks it, for a span.
-    pub(crate) fn href(&self, span: &Span) -> String {
-        let own = self.filters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Address { span: span.clone(), ..Address::of(own) }.href()
-    }
+/// The address that asks a question, for a span.
+pub(crate) fn href(question: &Question, span: &Span) -> String {
+    Address { span: span.clone(), ..Address::of(pairs(question)) }.href()
+}
 
-    /// Its filters and the span, for a form that adds what it needs.
-    pub(crate) fn kept(&self, span: &Span) -> Vec<(String, String)> {
-        let kind = Kind::Writes;
-        let mut pairs = Address { span: span.clone(), kind, ..Address::default() }.pairs();
-        pairs.extend(self.filters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        pairs
-    }
+/// What stands of it and the span, for a form that adds what is filled in.
+pub(crate) fn kept(question: &Question, span: &Span) -> Vec<(String, String)> {
+    Address { span: span.clone(), ..Address::of(pairs(question)) }.pairs()
+}
 
-    /// The address that asks it of something.
-    #[cfg(test)]
-    fn asked_of(&self, value: &str) -> String {
-        let mut pairs = self.kept(&Span::Last(0));
-        pairs.extend(self.needs.map(|(name, _)| (name.to_owned(), value.to_owned())));
-        crate::address::href("/records", &pairs)
-    }
+/// Both what writes and what reads, where it says nothing of it.
+fn pairs(question: &Question) -> impl Iterator<Item = (String, String)> {
+    let all = question.filters.iter().all(|(name, _)| *name != "writes").then_some(("writes", "all"));
+    let filters = question.filters.iter().copied().chain(all);
+    filters.map(|(name, value)| (name.to_owned(), value.to_owned()))
 }
 
 #[cfg(test)]
@@ -119,9 +120,11 @@ mod tests {
     fn each_question_can_be_asked() {
         assert_eq!(ALL.len(), 25);
         for question in ALL {
-            let uri: axum::http::Uri = question.asked_of("i-0abcdef1234567890").parse().expect(question.asks);
-            let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri).expect("pairs").0;
-            Address::of(pairs).query((None, None)).expect(question.asks);
+            let mut pairs = kept(question, &Span::Last(3));
+            pairs.extend(question.asks.iter().map(|(name, _)| ((*name).to_owned(), "10.0.0.1".to_owned())));
+            Address::of(pairs).query((None, None)).expect(question.title);
         }
+        let by_key = ALL.iter().find(|question| question.title.contains("this key do")).expect("a question");
+        assert_eq!(href(by_key, &Span::Last(4)), "/records?t=7d&writes=all");
     }
 }

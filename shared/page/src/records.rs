@@ -1,6 +1,5 @@
 //! The search page: a span of time, filters, a histogram, facets, and the records.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,22 +7,30 @@ use askama::Template;
 use axum::Extension;
 use axum::extract::{Query as Pairs, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use lake::answer::{Answer, Bucket, Cursor, Facet, Outline, Overview, Page as Wanted};
+use lake::answer::{Answer, Cursor, Outline, Overview, Page as Wanted};
 use lake::query::Field;
 use trail::detection::Severity;
-use trail::facts::Facts;
 use trail::time::Time;
 
 use crate::Viewer;
-use crate::address::{Address, Kind, SPANS, Span, is_switch};
+use crate::address::{Address, Kind, Span, is_switch};
 use crate::ask;
 use crate::frame::{Frame, show};
 use crate::newest::Anchor;
-use crate::presets::{self, Question};
-use crate::record::{self, Detail, Place};
-use crate::runs::{Run, resource, runs};
-use crate::text::{bytes, how_long, number, plain};
+use crate::record::{Detail, Place};
+use crate::text::{bytes, number};
 use cloud::asking::Asking;
+
+mod chart;
+mod controls;
+mod facets;
+mod table;
+
+use chart::{Chart, chart};
+use controls::{Asks, Chip, Choice, chips, questions, spans, switches};
+use facets::{Counted, FACETS, facets};
+pub(crate) use table::short_service;
+use table::{Marks, Rows, rows_of};
 
 /// Records in one answer.
 const PAGE: usize = 200;
@@ -31,19 +38,8 @@ const PAGE: usize = 200;
 /// Bytes that one view may read.
 const BUDGET: u64 = 2_000_000_000;
 
-/// What is counted beside the table.
-const FACETS: [(Field, &str); 10] = [
-    (Field::User, "Actor"),
-    (Field::Action, "Action"),
-    (Field::Service, "Service"),
-    (Field::ResourceType, "Resource type"),
-    (Field::Resource, "Resource"),
-    (Field::Ip, "Address"),
-    (Field::Error, "Error"),
-    (Field::Account, "Account"),
-    (Field::Region, "Region"),
-    (Field::AccessKey, "Access key"),
-];
+/// How late CloudTrail delivers, in seconds.
+const LATE: i64 = 900;
 
 /// Spans of time in the histogram.
 const BUCKETS: usize = 96;
@@ -77,106 +73,6 @@ struct Page {
 struct More {
     rows: Rows,
 }
-
-/// Something that can be chosen.
-#[derive(Debug)]
-struct Choice {
-    name: String,
-    href: String,
-    on: bool,
-}
-
-/// A filter in force.
-#[derive(Debug)]
-struct Chip {
-    name: String,
-    value: String,
-    negated: bool,
-    remove: String,
-    turn: Option<String>,
-    instead: Vec<Choice>,
-}
-
-/// A question, and what it needs.
-#[derive(Debug)]
-struct Asks {
-    question: &'static Question,
-    href: String,
-    kept: Vec<(String, String)>,
-}
-
-/// A facet beside the table.
-#[derive(Debug)]
-struct Counted {
-    title: &'static str,
-    values: Vec<Value>,
-    rest: Option<String>,
-}
-
-#[derive(Debug)]
-struct Value {
-    shown: String,
-    title: String,
-    count: String,
-    /// Of the most frequent one, in percent.
-    share: u64,
-    only: String,
-    without: String,
-    /// As it is typed into the box.
-    ask: String,
-}
-
-/// The histogram, as the script wants it.
-#[derive(Debug)]
-struct Chart {
-    data: String,
-    base: String,
-    bars: Vec<(String, String, String, String)>,
-    step: String,
-}
-
-/// Rows of the table, and where they go on.
-#[derive(Debug, Default)]
-struct Rows {
-    rows: Vec<Row>,
-    next: Option<(String, String)>,
-}
-
-/// A row.
-#[derive(Debug)]
-struct Row {
-    /// Set where a new day begins.
-    day: Option<String>,
-    clock: String,
-    time: String,
-    href: String,
-    panel: String,
-    open: bool,
-    who: String,
-    who_title: String,
-    service: String,
-    action: String,
-    writes: bool,
-    about: String,
-    about_title: String,
-    ip: String,
-    place: String,
-    place_title: String,
-    result: String,
-    result_title: String,
-    failed: bool,
-    /// Severity in lower case, and the finding's id.
-    finding: Option<(String, String)>,
-    /// Records in the run; one for a record by itself.
-    count: usize,
-    /// The run that this row is a part of.
-    inside: Option<String>,
-    /// The run that this row opens.
-    run: String,
-}
-
-/// Findings by the records that they are made of.
-pub(crate) type Marks = HashMap<String, (Severity, String)>;
 
 /// The page.
 pub(crate) async fn page(
@@ -212,8 +108,10 @@ pub(crate) async fn more(
 /// What was typed, as filters of the address.
 fn answered(address: &Address, asked: &[String]) -> Address {
     let all = asked.iter().flat_map(|text| ask::read(text));
-    all.fold(address.but(|_| {}), |address, (name, value)| {
-        if is_switch(name) { address.switched(name, &value) } else { address.with(name, &value) }
+    all.fold(address.but(|_| {}), |address, (name, value)| match name {
+        "from" | "to" => Address::of(address.pairs().into_iter().chain([(name.to_owned(), value)])),
+        _ if is_switch(name) => address.switched(name, &value),
+        _ => address.with(name, &value),
     })
 }
 
@@ -341,7 +239,7 @@ fn page_of(viewer: &Viewer, asking: &Asking, view: (&Address, Result<Seen, lake:
     };
     match seen {
         Ok(seen) => fill(&mut page, viewer, address, seen),
-        Err(error) => page.trouble = Some((error.to_string(), ways_out(address))),
+        Err(error) => page.trouble = Some((error.to_string(), ways_in(address))),
     }
     page.took = format!("{}{} ms", page.took, began.elapsed().as_millis());
     page
@@ -378,7 +276,8 @@ fn fill(page: &mut Page, viewer: &Viewer, address: &Address, seen: Seen) {
             page.notes.push(format!("Counts are missing: {error}."));
         }
     }
-    page.took = format!("scanned {} files, {}, ", number(read.files as u64), bytes(read.bytes));
+    let late = if is_fresh(&seen) { "the last 15 minutes may still be on their way, " } else { "" };
+    page.took = format!("{late}scanned {} files, {}, ", number(read.files as u64), bytes(read.bytes));
     if shown == 0 {
         page.trouble = Some(empty(address, &seen));
     }
@@ -397,131 +296,6 @@ fn said(shown: u64, all: u64, later: bool) -> String {
 /// As people write it.
 fn field_time(time: Option<Time>) -> String {
     time.map_or_else(String::new, |time| format!("{} {}", time.date(), time.clock()))
-}
-
-fn spans(address: &Address) -> Vec<Choice> {
-    let choice = |(at, (name, _)): (usize, &(&str, i64))| Choice {
-        name: (*name).to_owned(),
-        href: address.during(Span::Last(at)).href(),
-        on: address.span == Span::Last(at),
-    };
-    SPANS.iter().enumerate().map(choice).collect()
-}
-
-fn chips(address: &Address) -> Vec<Chip> {
-    let shown = address.filters.iter().enumerate().filter(|(_, (name, value))| !is_switched(name, value));
-    shown.map(|(at, (name, value))| chip(address, at, (name, value))).collect()
-}
-
-fn chip(address: &Address, at: usize, (name, value): (&str, &str)) -> Chip {
-    let (negated, bare) = value.strip_prefix('!').map_or((false, value), |bare| (true, bare));
-    let put = |name: &str, value: String| {
-        let name = name.to_owned();
-        address.but(|other| other.filters[at] = (name, value)).href()
-    };
-    let other = if negated { bare.to_owned() } else { format!("!{value}") };
-    let instead = ask::also(name).iter().map(|name| Choice {
-        name: (*name).to_owned(),
-        href: put(name, value.to_owned()),
-        on: false,
-    });
-    Chip {
-        name: name.to_owned(),
-        value: plain(bare),
-        negated,
-        remove: address.but(|other| drop(other.filters.remove(at))).href(),
-        turn: (!is_switch(name)).then(|| put(name, other)),
-        instead: instead.collect(),
-    }
-}
-
-/// Filters that have a switch of their own.
-const SWITCHES: [(&str, &str, &str); 4] = [
-    ("errors", "error", "*"),
-    ("hide services", "services", "no"),
-    ("console", "console", "yes"),
-    ("root", "root", "yes"),
-];
-
-fn is_switched(name: &str, value: &str) -> bool {
-    SWITCHES.iter().any(|(_, known, on)| *known == name && *on == value)
-}
-
-fn switches(address: &Address) -> Vec<Choice> {
-    let writes = address.kind == Kind::Writes;
-    let turned = if writes { Kind::All } else { Kind::Writes };
-    let first =
-        Choice { name: "writes only".to_owned(), href: address.but(|other| other.kind = turned).href(), on: writes };
-    let others = SWITCHES.iter().map(|(title, name, value)| Choice {
-        name: (*title).to_owned(),
-        href: address.switched(name, value).href(),
-        on: address.has(name, value),
-    });
-    std::iter::once(first).chain(others).collect()
-}
-
-fn questions(address: &Address) -> Vec<Asks> {
-    let asks = |question: &'static Question| Asks {
-        question,
-        href: question.href(&address.span),
-        kept: question.kept(&address.span),
-    };
-    presets::ALL.iter().map(asks).collect()
-}
-
-fn facets(address: &Address, facets: &[Facet], viewer: &Viewer) -> Vec<Counted> {
-    let known = FACETS.iter().zip(facets).filter(|(_, facet)| !facet.values.is_empty());
-    known.map(|((field, title), facet)| counted(address, (*field, title), facet, viewer)).collect()
-}
-
-fn counted(address: &Address, (field, title): (Field, &'static str), facet: &Facet, viewer: &Viewer) -> Counted {
-    let most = facet.values.first().map_or(1, |(_, count)| (*count).max(1));
-    let value = |(text, count): &(String, u64)| Value {
-        shown: match field {
-            Field::Service => short_service(text),
-            Field::Account => viewer.settings.account_name(text),
-            _ => plain(text),
-        },
-        title: plain(text),
-        count: number(*count),
-        share: (count * 100 / most).max(1),
-        only: address.with(field.name(), text).href(),
-        without: address.with(field.name(), &format!("!{text}")).href(),
-        ask: if text.contains(char::is_whitespace) {
-            format!("{}=\"{text}\"", field.name())
-        } else {
-            format!("{}={text}", field.name())
-        },
-    };
-    let more = facet.distinct.saturating_sub(facet.values.len() as u64);
-    Counted {
-        title,
-        values: facet.values.iter().map(value).collect(),
-        rest: (more > 0).then(|| format!("{} more", number(more))),
-    }
-}
-
-fn chart(address: &Address, buckets: &[Bucket], found: &[(Time, Severity, String)]) -> Chart {
-    let numbers = |of: fn(&Bucket) -> i64| buckets.iter().map(of).collect::<Vec<_>>();
-    let marks: Vec<_> = found.iter().map(|(time, severity, what)| (time.0, *severity as u8, what)).collect();
-    let data = serde_json::json!({
-        "starts": numbers(|bucket| bucket.start.0),
-        "total": numbers(|bucket| i64::try_from(bucket.total).unwrap_or(i64::MAX)),
-        "writes": numbers(|bucket| i64::try_from(bucket.writes).unwrap_or(i64::MAX)),
-        "errors": numbers(|bucket| i64::try_from(bucket.errors).unwrap_or(i64::MAX)),
-        "seconds": buckets[0].seconds,
-        "marks": marks,
-    });
-    let full = buckets.iter().filter(|bucket| bucket.total > 0);
-    let bar = |bucket: &Bucket| {
-        (bucket.start.to_string(), number(bucket.total), number(bucket.writes), number(bucket.errors))
-    };
-    Chart {
-        data: data.to_string(),
-        base: address.during(Span::Between(None, None)).href(),
-        bars: full.map(bar).collect(),
-        step: how_long(buckets[0].seconds),
-    }
 }
 
 fn notes(seen: &Seen) -> Vec<String> {
@@ -545,6 +319,11 @@ fn notes(seen: &Seen) -> Vec<String> {
     notes
 }
 
+/// Whether the span reaches into what CloudTrail has not delivered yet.
+fn is_fresh(seen: &Seen) -> bool {
+    seen.anchor.old.is_none() && seen.span.1.is_none_or(|to| to.0 > seen.anchor.time.0 - LATE)
+}
+
 /// What an empty answer means, and where something is.
 fn empty(address: &Address, seen: &Seen) -> (String, Vec<Choice>) {
     let link = |name: String, address: Address| Choice { name, href: address.href(), on: false };
@@ -560,13 +339,19 @@ fn empty(address: &Address, seen: &Seen) -> (String, Vec<Choice>) {
         ways.push(link(format!("show the {} that only read", number(seen.hidden)), all));
     }
     ways.extend(ways_out(address));
-    let late = match seen.span.1 {
-        Some(to) if seen.anchor.old.is_none() && to.0 >= seen.anchor.time.0 - 900 => {
-            " CloudTrail delivers up to 15 minutes late."
-        }
-        _ => "",
-    };
+    let late = if is_fresh(seen) { " CloudTrail delivers up to 15 minutes late." } else { "" };
     (format!("Nothing matches here. There are records from {} to {}.{late}", first.0, last.0), ways)
+}
+
+/// What can be asked instead of something that cannot.
+fn ways_in(address: &Address) -> Vec<Choice> {
+    let mut ways = ways_out(address);
+    let day = Address::default().span;
+    if address.span != day {
+        let name = "look at 24 hours".to_owned();
+        ways[0] = Choice { name, href: address.during(day).href(), on: false };
+    }
+    ways
 }
 
 fn ways_out(address: &Address) -> Vec<Choice> {
@@ -580,101 +365,6 @@ fn ways_out(address: &Address) -> Vec<Choice> {
     }
     ways.push(link("begin again", Address::default()));
     ways
-}
-
-fn rows_of(viewer: &Viewer, address: &Address, answer: &Answer, marks: &Marks) -> Rows {
-    let mut rows = Vec::new();
-    let mut day = String::new();
-    for run in runs(&answer.rows, address.each) {
-        let id = format!("run-{}-{}", run.first().event_time.0, rows.len());
-        let mut row = row(viewer, address, run.first(), marks);
-        let date = run.first().event_time.date();
-        row.day = (date != day).then(|| date.clone());
-        day = date;
-        row.count = run.records.len();
-        head(&mut row, &run, marks);
-        row.run.clone_from(&id);
-        rows.push(row);
-        if run.records.len() > 1 {
-            let inner = run.records.iter().map(|facts| row_inside(viewer, address, (facts, &id), marks));
-            rows.extend(inner.collect::<Vec<_>>());
-        }
-    }
-    let next = answer.next.as_ref().map(|next| {
-        let further = address.but(|other| other.after = Some(next.to_string()));
-        (further.href(), further.href_of("/records/more"))
-    });
-    Rows { rows, next }
-}
-
-/// What stands for all records of a run.
-fn head(row: &mut Row, run: &Run<'_>, marks: &Marks) {
-    let resources = run.resources();
-    if resources > 1 {
-        row.about = format!("{} and {} more", row.about, resources - 1);
-    }
-    let worst = run.records.iter().filter_map(|facts| marks.get(&*facts.event_id)).max();
-    row.finding = worst.map(|(severity, id)| (record::word(*severity).to_lowercase(), id.clone()));
-}
-
-fn row_inside(viewer: &Viewer, address: &Address, (facts, run): (&Facts<'_>, &str), marks: &Marks) -> Row {
-    Row { inside: Some(run.to_owned()), ..row(viewer, address, facts, marks) }
-}
-
-fn row(viewer: &Viewer, address: &Address, facts: &Facts<'_>, marks: &Marks) -> Row {
-    let place = Place::of(facts);
-    let opened = Address { open: Some(place.to_string()), ..address.clone() };
-    let about = resource(facts).unwrap_or_default();
-    let error = if facts.error_code.is_empty() { "ok" } else { &facts.error_code };
-    let mark = marks.get(&*facts.event_id);
-    Row {
-        day: None,
-        clock: facts.event_time.clock(),
-        time: facts.event_time.to_string(),
-        open: opened.open == address.open,
-        href: opened.href(),
-        panel: place.href("panel"),
-        who: plain(if facts.actor_name.is_empty() { &facts.actor_type } else { &facts.actor_name }),
-        who_title: plain(&facts.actor_arn),
-        service: short_service(&facts.event_source),
-        action: plain(&facts.event_name),
-        writes: !facts.read_only,
-        about: plain(short_arn(about)),
-        about_title: facts.resources.iter().map(|text| plain(text)).collect::<Vec<_>>().join("\n"),
-        ip: short_service(&facts.source_ip),
-        place: format!("{} {}", account_word(viewer, &facts.account), plain(&facts.region)),
-        place_title: plain(&facts.account),
-        result: plain(short_error(error)),
-        result_title: plain(&facts.error_message),
-        failed: !facts.error_code.is_empty(),
-        finding: mark.map(|(severity, id)| (record::word(*severity).to_lowercase(), id.clone())),
-        count: 1,
-        inside: None,
-        run: String::new(),
-    }
-}
-
-fn account_word(viewer: &Viewer, account: &str) -> String {
-    let name = viewer.settings.account_name(account);
-    name.strip_suffix(account).map(str::trim).filter(|name| !name.is_empty()).map_or_else(|| plain(account), plain)
-}
-
-/// `ec2` of `ec2.amazonaws.com`.
-pub(crate) fn short_service(source: &str) -> String {
-    plain(source.strip_suffix(".amazonaws.com").unwrap_or(source))
-}
-
-/// What comes behind the account in an ARN; other names as they are.
-fn short_arn(resource: &str) -> &str {
-    match resource.strip_prefix("arn:").map(|rest| rest.splitn(5, ':').nth(4)) {
-        Some(Some(name)) => name,
-        _ => resource,
-    }
-}
-
-/// `UnauthorizedOperation` of `Client.UnauthorizedOperation`.
-fn short_error(code: &str) -> &str {
-    code.strip_prefix("Client.").or_else(|| code.strip_prefix("Server.")).unwrap_or(code)
 }
 
 #[cfg(test)]
