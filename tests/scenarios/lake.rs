@@ -403,7 +403,7 @@ async fn sql_means_what_the_query_means_whatever_is_in_the_records() {
     let start = Time::parse("2026-11-20T12:00:00Z").expect("a time");
     lake.write_hot(odd_rows(start).seal().expect("sealed")).await.expect("written");
     let later = Time(4_000_000_000);
-    for unit in lake.pending(later, 1).await.expect("pending") {
+    for unit in lake.pending(later, 1, None).await.expect("pending") {
         lake.absorb(unit.day, unit.part, &::lake::absorb::Limits::default()).await.expect("absorbed");
     }
     let named = NAMES.iter().filter(|name| !name.is_empty());

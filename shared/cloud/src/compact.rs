@@ -73,11 +73,13 @@ impl Compact {
         if invocation["Records"][0]["eventSource"] == "aws:sqs" {
             return Ok(self.batch(&invocation, request_id).await);
         }
+        let days = invocation["days"].as_i64();
+        let since = days.map(|days| Day::of(Time(now().0.saturating_sub(days.saturating_mul(DAY_SECONDS)))));
         match invocation["do"].as_str() {
-            Some("plan") => self.plan(request_id).await,
-            Some("late") => self.late().await,
+            Some("plan") => self.plan(since, request_id).await,
+            Some("late") => self.late(since).await,
             _ => {
-                let known = "the invocation is none of: {\"do\":\"plan\"}, {\"do\":\"late\"}, a queue's batch";
+                let known = "the invocation is none of: {\"do\":\"plan\"}, {\"do\":\"late\"}, either with \"days\", a queue's batch";
                 Err(Error::Configuration(known.to_owned()))
             }
         }
@@ -90,7 +92,7 @@ impl Compact {
         let then = Time(now().0 + 3600);
         let daily = self.daily(now()).await?;
         loop {
-            let due = lake.pending(then, daily).await?;
+            let due = lake.pending(then, daily, None).await?;
             let mut progress = false;
             for unit in due {
                 progress |= self.absorb(Work { day: unit.day, part: unit.part }, "local").await?;
@@ -104,10 +106,10 @@ impl Compact {
         Ok(())
     }
 
-    /// Hands out the parts that are due.
-    async fn plan(&self, request_id: &str) -> Result<Value, Error> {
+    /// Hands out the parts that are due, of the days from `since` on.
+    async fn plan(&self, since: Option<Day>, request_id: &str) -> Result<Value, Error> {
         let now = now();
-        let due = self.deployment.lake().pending(now, self.daily(now).await?).await?;
+        let due = self.deployment.lake().pending(now, self.daily(now).await?, since).await?;
         let due: Vec<Work> = due.into_iter().map(|unit| Work { day: unit.day, part: unit.part }).collect();
         match &self.queue {
             Some(queue) => queue.send(&due).await?,
@@ -121,8 +123,8 @@ impl Compact {
     }
 
     /// Says how much has waited for too long.
-    async fn late(&self) -> Result<Value, Error> {
-        let late = self.deployment.lake().unabsorbed(now()).await?;
+    async fn late(&self, since: Option<Day>) -> Result<Value, Error> {
+        let late = self.deployment.lake().unabsorbed(now(), since).await?;
         if let Some(oldest) = late.oldest {
             tracing::error!(files = late.files, oldest = %oldest, "hot files that nobody has absorbed for hours");
         }

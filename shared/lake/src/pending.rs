@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
+use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt};
 use trail::time::Time;
 
@@ -68,9 +69,9 @@ struct Open {
 
 impl Lake {
     /// The parts that are due: a tenth of their rows is hot, or some hot row is older than an hour. `daily` is how many
-    /// records a day has, about: a new day is cut by it.
-    pub async fn pending(&self, now: Time, daily: u64) -> Result<Vec<Unit>, Error> {
-        let open = self.open(daily).await?;
+    /// records a day has, about: a new day is cut by it. `since` leaves older days out: `hot/` keeps 45 days, and listing them all costs.
+    pub async fn pending(&self, now: Time, daily: u64, since: Option<Day>) -> Result<Vec<Unit>, Error> {
+        let open = self.open(daily, since).await?;
         let units = open.into_iter().filter_map(|open| Some((open.unit()?, open.rows)));
         let due = units.filter(|(unit, rows)| {
             now.0.saturating_sub(unit.oldest.0) >= HOUR || unit.rows.saturating_mul(10) >= *rows
@@ -79,8 +80,8 @@ impl Lake {
     }
 
     /// The hot files that no run took up for six hours: damaged ones, or nobody absorbs.
-    pub async fn unabsorbed(&self, now: Time) -> Result<Unabsorbed, Error> {
-        let open = self.open(1).await?;
+    pub async fn unabsorbed(&self, now: Time, since: Option<Day>) -> Result<Unabsorbed, Error> {
+        let open = self.open(1, since).await?;
         let late = open.iter().flat_map(|open| &open.hot).filter(|file| now.0 - written(file).0 >= LATE);
         let late: BTreeMap<&str, Time> = late.map(|file| (file.location.as_ref(), written(file))).collect();
         Ok(Unabsorbed { files: late.len(), oldest: late.values().min().copied() })
@@ -90,7 +91,7 @@ impl Lake {
     /// [`Lock`](crate::lock::Lock): elsewhere the bucket's lifecycle does it. Yields how many.
     pub async fn sweep(&self) -> Result<usize, Error> {
         let mut swept = 0;
-        for (day, listed) in self.listed().await? {
+        for (day, listed) in self.listed(None).await? {
             if !listed.is_whole() {
                 continue;
             }
@@ -118,9 +119,9 @@ impl Lake {
     }
 
     /// Every part that has not absorbed all hot files of its day.
-    async fn open(&self, daily: u64) -> Result<Vec<Open>, Error> {
+    async fn open(&self, daily: u64, since: Option<Day>) -> Result<Vec<Open>, Error> {
         let mut reads = Vec::new();
-        for (day, listed) in self.listed().await? {
+        for (day, listed) in self.listed(since).await? {
             let of = match listed.parts.first() {
                 Some(part) => part.of,
                 None => self.said_cut(day).await?.unwrap_or(estimated(daily)),
@@ -139,14 +140,14 @@ impl Lake {
         Ok(Open { day, part, rows: footer.as_ref().map_or(0, Footer::rows), hot })
     }
 
-    async fn listed(&self) -> Result<BTreeMap<Day, Listed>, Error> {
+    async fn listed(&self, since: Option<Day>) -> Result<BTreeMap<Day, Listed>, Error> {
         let mut days: BTreeMap<Day, Listed> = BTreeMap::new();
-        for file in self.metas(&self.hot(None)).await? {
+        for file in self.metas(self.hot(None), since).await? {
             if let Some(day) = Self::day_of(&file.location).filter(|_| file.location.extension() == Some("parquet")) {
                 days.entry(day).or_default().hot.push(file);
             }
         }
-        for object in self.metas(&self.records(None)).await? {
+        for object in self.metas(self.records(None), since).await? {
             let part = object.location.filename().and_then(Part::parse);
             if let (Some(day), Some(part)) = (Self::day_of(&object.location), part)
                 && let Some(listed) = days.get_mut(&day)
@@ -157,8 +158,13 @@ impl Lake {
         Ok(days)
     }
 
-    async fn metas(&self, prefix: &object_store::path::Path) -> Result<Vec<ObjectMeta>, Error> {
-        self.store.list(Some(prefix)).try_collect().await.map_err(|error| Error::store(prefix, error))
+    async fn metas(&self, prefix: Path, since: Option<Day>) -> Result<Vec<ObjectMeta>, Error> {
+        let listed = match since {
+            // Names of days are in the order of the days.
+            Some(day) => self.store.list_with_offset(Some(&prefix), &prefix.clone().join(format!("dt={day}"))),
+            None => self.store.list(Some(&prefix)),
+        };
+        listed.try_collect().await.map_err(|error| Error::store(&prefix, error))
     }
 }
 

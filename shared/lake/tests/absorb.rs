@@ -143,7 +143,7 @@ async fn write(lake: &Lake, rows: &[Facts<'static>]) -> std::result::Result<(), 
 
 async fn absorb_all(lake: &Lake, daily: u64, limits: &Limits) -> std::result::Result<Vec<Absorbed>, Error> {
     let mut answers = Vec::new();
-    for unit in lake.pending(LATER, daily).await? {
+    for unit in lake.pending(LATER, daily, None).await? {
         answers.push(lake.absorb(unit.day, unit.part, limits).await?);
     }
     Ok(answers)
@@ -399,7 +399,7 @@ async fn a_hot_file_that_cannot_be_used_costs_only_its_own_rows() {
     assert_eq!((absorbed.rows, absorbed.hot, absorbed.skipped.len()), (1, 1, 2));
     assert!(absorbed.skipped[0].0.ends_with("cut.parquet"), "{:?}", absorbed.skipped);
     lake.sweep().await.expect("swept");
-    assert_eq!(lake.unabsorbed(LATER).await.expect("counted").files, 2);
+    assert_eq!(lake.unabsorbed(LATER, None).await.expect("counted").files, 2);
     assert_eq!(contents_names(&store, "hot").await.len(), 2, "what was skipped is not deleted");
 }
 
@@ -454,16 +454,26 @@ async fn what_is_due_is_a_tenth_or_an_hour_old() {
     let lake = lake_on(Arc::new(InMemory::new()));
     let many: Vec<Facts<'static>> = (0..200).map(|id| record(1, 0, id, 0)).collect();
     write(&lake, &many).await.expect("written");
-    let first = lake.pending(Time(0), 1).await.expect("units");
+    let first = lake.pending(Time(0), 1, None).await.expect("units");
     assert_eq!(first.len(), 1, "a day without parts is due");
     absorb_all(&lake, 1, &limits(1)).await.expect("absorbed");
-    assert!(lake.pending(LATER, 1).await.expect("units").is_empty());
+    assert!(lake.pending(LATER, 1, None).await.expect("units").is_empty());
     write(&lake, &[record(1, 0, 250, 0)]).await.expect("written");
     let written = first[0].oldest;
-    assert!(lake.pending(written, 1).await.expect("units").is_empty(), "one record, just written");
-    assert_eq!(lake.pending(Time(written.0 + 3700), 1).await.expect("units").len(), 1);
-    assert_eq!(lake.unabsorbed(Time(written.0 + 3700)).await.expect("counted").files, 0);
-    assert_eq!(lake.unabsorbed(Time(written.0 + 7 * 3600)).await.expect("counted").files, 1);
+    assert!(lake.pending(written, 1, None).await.expect("units").is_empty(), "one record, just written");
+    assert_eq!(lake.pending(Time(written.0 + 3700), 1, None).await.expect("units").len(), 1);
+    assert_eq!(lake.unabsorbed(Time(written.0 + 3700), None).await.expect("counted").files, 0);
+    assert_eq!(lake.unabsorbed(Time(written.0 + 7 * 3600), None).await.expect("counted").files, 1);
+}
+
+#[tokio::test]
+async fn a_plan_of_the_last_days_leaves_the_others_out() {
+    let lake = lake_on(Arc::new(InMemory::new()));
+    write(&lake, &[record(1, 0, 1, 0)]).await.expect("written");
+    for (since, units) in [(noon(), 1), (noon().next(), 0), (noon().previous(), 1)] {
+        assert_eq!(lake.pending(LATER, 1, Some(since)).await.expect("units").len(), units, "{since}");
+        assert_eq!(lake.unabsorbed(LATER, Some(since)).await.expect("counted").files, units, "{since}");
+    }
 }
 
 #[tokio::test]
@@ -471,7 +481,7 @@ async fn a_day_keeps_its_cut() {
     let store = Arc::new(InMemory::new());
     let lake = lake_on(store.clone());
     write(&lake, &[record(1, 0, 1, 0), record(2, 0, 2, 0)]).await.expect("written");
-    let units = lake.pending(LATER, 2 * PART_ROWS).await.expect("units");
+    let units = lake.pending(LATER, 2 * PART_ROWS, None).await.expect("units");
     assert_eq!(units.iter().map(|unit| unit.part.of).collect::<Vec<_>>(), [2, 2]);
     lake.absorb(noon(), units[0].part, &limits(1)).await.expect("absorbed");
     let error = lake.absorb(noon(), NOON_PART, &limits(1)).await.expect_err("another cut");
