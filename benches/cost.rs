@@ -11,6 +11,8 @@ use serde::Deserialize;
 
 /// Days of a month.
 const DAYS: f64 = 30.0;
+/// Minutes of a month.
+const MINUTES: f64 = DAYS * 24.0 * 60.0;
 /// Regions that deliver digests.
 const REGIONS: f64 = 17.0;
 /// Records that a part holds.
@@ -54,6 +56,7 @@ struct Prices {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "each name says its unit")]
 struct Measured {
     ingest_microseconds_a_record: f64,
     absorb_microseconds_a_record: f64,
@@ -104,7 +107,7 @@ const LINES: &[Line] = &[
         m.objects() / 1e6 * m.price().eventbridge_million_events
     }),
     ("SQS", "a send an object; a receive and a delete an invocation; 15 polls a minute and queue", |m| {
-        (m.objects() + 2.0 * m.invocations() + 3.0 * m.minutes() * 15.0) / 1e6 * m.price().sqs_million_requests
+        (m.objects() + 2.0 * m.invocations() + 3.0 * MINUTES * 15.0) / 1e6 * m.price().sqs_million_requests
     }),
     ("S3: log files and digests read", "a GET an object", |m| m.objects() / 1e6 * m.price().s3_million_gets),
     ("KMS: log files decrypted", "a request a log file, where the trail has a key and the bucket no Bucket Key", |m| {
@@ -139,8 +142,8 @@ const LINES: &[Line] = &[
     }),
     ("audit, verify, notify", "0.5 GB; 3 s an account and look, hourly; 0.3 s every five minutes", |m| {
         let audits = m.of.accounts * DAYS * 2.0;
-        m.lambda(audits + m.minutes() / 5.0, audits * 3.0 + m.minutes() / 5.0 * 0.3, 0.5)
-            + m.lambda(m.minutes(), m.minutes() * 0.2, 0.25)
+        m.lambda(audits + MINUTES / 5.0, audits * 3.0 + MINUTES / 5.0 * 0.3, 0.5)
+            + m.lambda(MINUTES, MINUTES * 0.2, 0.25)
     }),
     ("alerts", "1,000 by SNS", |m| 1e3 / 1e6 * m.price().sns_million_requests + 0.02),
     ("logs", "0.4 KB an object", |m| m.objects() * 400.0 / 1e9 * m.price().logs_gb),
@@ -169,10 +172,6 @@ impl Month<'_> {
 
     fn invocations(&self) -> f64 {
         self.objects() / self.of.files_an_invocation
-    }
-
-    fn minutes(&self) -> f64 {
-        DAYS * 24.0 * 60.0
     }
 
     fn ingest_seconds(&self) -> f64 {

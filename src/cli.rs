@@ -333,7 +333,7 @@ pub(crate) struct StatusArgs {
 pub(crate) struct ViewArgs {
     #[command(flatten)]
     pub(crate) state: StateArgs,
-    /// A lake elsewhere: s3://bucket/prefix, or a folder
+    /// The lake of a deployment, s3:// and its data bucket, or a folder
     #[arg(long, value_name = "URL")]
     pub(crate) lake: Option<String>,
     /// Ask a deployment's viewer function instead, with your own credentials (the stack's output `ViewerName`)

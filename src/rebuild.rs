@@ -59,13 +59,13 @@ async fn each_day(rebuild: &Rebuild, days: &[Day], files: &[RawFile], problems: 
                 bar.inc(reads(day) as u64);
                 output::note(&format!("{day}: made of these files before, and unchanged since"));
             }
-            Ok(rebuilt) => {
-                output::note(&format!("{day}: {} records of {} files", rebuilt.records, rebuilt.files));
+            Ok(made) => {
+                output::note(&format!("{day}: {} records of {} files", made.records, made.files));
                 totals.days += 1;
-                totals.all.files += rebuilt.files;
-                totals.all.records += rebuilt.records;
-                totals.all.quarantined += rebuilt.quarantined;
-                problems.extend(rebuilt.problems);
+                totals.all.files += made.files;
+                totals.all.records += made.records;
+                totals.all.quarantined += made.quarantined;
+                problems.extend(made.problems);
             }
             Err(error) => problems.push(format!("{day} stays as it was: {error}")),
         }

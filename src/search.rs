@@ -215,12 +215,11 @@ pub(crate) fn note_skipped(read: &Read) {
 
 async fn say_why_nothing(lake: &Lake, arguments: &LakeArgs) -> anyhow::Result<()> {
     let days = lake.content().await?.days;
-    let said = match (days.first(), days.last()) {
-        (Some((first, _)), Some((last, _))) => format!("nothing matches; the lake holds {first} to {last}"),
-        _ => {
-            let place = arguments.lake.clone().unwrap_or_else(|| arguments.data.display().to_string());
-            format!("the lake in {place} is empty: qtrail ingest or qtrail rebuild fills it")
-        }
+    let said = if let (Some((first, _)), Some((last, _))) = (days.first(), days.last()) {
+        format!("nothing matches; the lake holds {first} to {last}")
+    } else {
+        let place = arguments.lake.clone().unwrap_or_else(|| arguments.data.display().to_string());
+        format!("the lake in {place} is empty: qtrail ingest or qtrail rebuild fills it")
     };
     output::note(&said);
     Ok(())

@@ -23,7 +23,7 @@ enum Pages {
     /// Made here, from a lake and a state.
     Own(Box<Viewer>),
     /// Made by a deployment's function.
-    Function(Caller),
+    Function(Box<Caller>),
 }
 
 /// Runs the command, until it is interrupted.
@@ -58,15 +58,20 @@ fn token() -> anyhow::Result<String> {
 async fn pages(arguments: &ViewArgs) -> anyhow::Result<Pages> {
     if let Some(name) = &arguments.function {
         let config = cloud::deployment::sdk_config().await;
-        return Ok(Pages::Function(Caller::connect(&config, name).await?));
+        return Ok(Pages::Function(Box::new(Caller::connect(&config, name).await?)));
     }
     let settings = input::settings(arguments.state.settings.as_deref())?;
+    let stores = Arc::new(Stores::new(cloud::deployment::sdk_config().await));
     let place = match &arguments.lake {
-        Some(url) => Stores::new(cloud::deployment::sdk_config().await).open(url)?,
+        Some(url) => stores.open(url)?,
         None if arguments.state.data.is_dir() => folder(&arguments.state.data)?,
         None => bail!("{} is not there: run qtrail ingest first, or name a lake", arguments.state.data.display()),
     };
+    // Of a deployment's lake the log files lie in its log buckets, of a folder's where they were read.
+    let log_buckets = if arguments.lake.is_some() { settings.own.log_buckets.clone() } else { Vec::new() };
     let viewer = Viewer::new(Lake::new(place.store, place.prefix), settings);
+    let viewer =
+        if arguments.lake.is_some() && log_buckets.is_empty() { viewer } else { viewer.with_logs(stores, log_buckets) };
     // A lake alone is enough to search in.
     let has_state = arguments.state.table.is_some() || arguments.state.data.join("state.db").exists();
     let viewer = if has_state { viewer.with_state(place::state(&arguments.state).await?) } else { viewer };
@@ -76,6 +81,6 @@ async fn pages(arguments: &ViewArgs) -> anyhow::Result<Pages> {
 fn router(pages: Pages) -> Router {
     match pages {
         Pages::Own(viewer) => page::router(Arc::new(*viewer)),
-        Pages::Function(caller) => page::forward::pages(caller),
+        Pages::Function(caller) => page::forward::pages(*caller),
     }
 }

@@ -241,9 +241,9 @@ async fn a_day_that_is_made_again_is_what_ingest_made() {
     };
     let outside = rebuild("2025-11-10", "2025-11-12");
     assert!(stderr(&outside).contains("days=0 files=0"), "{}", stderr(&outside));
-    let rebuilt = rebuild("2025-11-20", "2025-11-21");
-    assert!(stderr(&rebuilt).contains("days=1 files=7 "), "{}", stderr(&rebuilt));
-    assert_eq!(rebuilt.status.code(), Some(2), "two records cannot be read");
+    let done = rebuild("2025-11-20", "2025-11-21");
+    assert!(stderr(&done).contains("days=1 files=7 "), "{}", stderr(&done));
+    assert_eq!(done.status.code(), Some(2), "two records cannot be read");
     let (first, again) =
         (rows(folder(&folder_of.path().join("ingested"))).await, rows(folder(&folder_of.path().join("rebuilt"))).await);
     assert_holds(&first, &files);

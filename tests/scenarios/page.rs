@@ -1,14 +1,9 @@
 //! The page in a real browser, as an investigator uses it.
 
 use std::fs;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lake::Lake;
-use object_store::local::LocalFileSystem;
 use tempfile::TempDir;
-use trail::facts::{Facts, Hint};
-use trail::record::Record;
 
 use super::*;
 use crate::support::browser::Browser;
@@ -56,7 +51,7 @@ impl View {
     async fn open() -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let data = folder.path().join("data");
-        fill(&folder, &records()).await;
+        fill(&folder, &records());
         let output = Output::default();
         let mut command = command::command();
         command.args(["view", "--listen", "127.0.0.1:0", "--data"]).arg(data).env("USER", "alice");
@@ -82,33 +77,13 @@ impl View {
     }
 }
 
-/// A log file for the state, and the lake beside it.
-async fn fill(folder: &TempDir, records: &[Value]) {
+/// A log file, as `qtrail ingest` takes it.
+fn fill(folder: &TempDir, records: &[Value]) {
     let (logs, data) = (folder.path().join("logs"), folder.path().join("data"));
     fs::create_dir_all(&logs).expect("a folder");
     fs::write(logs.join("a.json"), json!({ "Records": records }).to_string()).expect("a log file");
     let done = command::command().arg("ingest").arg(&logs).arg("--data").arg(&data).output().expect("qtrail runs");
     assert!(done.status.success(), "{}", command::stderr(&done));
-    if data.join("hot").exists() || data.join("records").exists() {
-        return;
-    }
-    let lake = Lake::new(Arc::new(LocalFileSystem::new_with_prefix(&data).expect("a folder")), "".into());
-    let texts: Vec<String> = records.iter().map(Value::to_string).collect();
-    let parsed: Vec<Record<'_>> = texts.iter().map(|text| Record::parse(text).expect("a record")).collect();
-    let facts: Vec<Facts<'_>> = parsed.iter().map(facts).collect();
-    lake.write_hot(&facts).await.expect("a hot file");
-}
-
-/// The facts of a record with the resources that it names.
-fn facts<'r>(record: &Record<'r>) -> Facts<'r> {
-    let facts = Facts::of(record, Hint::default()).expect("facts");
-    let resources = record.body()["resources"].as_array().expect("resources").iter();
-    let text = |resource: &Value, name: &str| resource[name].as_str().expect("a text").to_owned().into();
-    Facts {
-        resources: resources.clone().map(|one| text(one, "ARN")).collect(),
-        resource_types: resources.map(|one| text(one, "type")).collect(),
-        ..facts
-    }
 }
 
 #[tokio::test]

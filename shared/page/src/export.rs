@@ -9,6 +9,7 @@ use axum::extract::{Query as Pairs, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use lake::answer::Page;
+use lake::sql::sql;
 use lake::table::{csv_heading, csv_line};
 use trail::facts::Facts;
 use trail::record::{digest, hex};
@@ -51,6 +52,24 @@ pub(crate) async fn json(
     pairs: Pairs<Vec<(String, String)>>,
 ) -> Response {
     export(&state, &asking, Address::of(pairs.0), Form::Json).await
+}
+
+/// The search as a statement for Athena, which reads the same files.
+pub(crate) async fn statement(
+    State(viewer): State<Arc<Viewer>>,
+    Extension(asking): Extension<Asking>,
+    pairs: Pairs<Vec<(String, String)>>,
+) -> Response {
+    let address = Address::of(pairs.0);
+    let asked = async {
+        let anchor = viewer.anchor().await?;
+        Ok::<_, lake::Error>(sql(&address.query(address.span.resolve(anchor.time)?)?))
+    };
+    tracing::info!(%asking, query = %address.href(), "asked for as a statement");
+    match asked.await {
+        Ok(statement) => (StatusCode::OK, format!("{statement}\n")).into_response(),
+        Err(error) => (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
+    }
 }
 
 async fn export(viewer: &Viewer, asking: &Asking, address: Address, form: Form) -> Response {

@@ -16,6 +16,7 @@ use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use cloud::state::State;
+use cloud::stores::Stores;
 use lake::Lake;
 use trail::settings::Settings;
 use trail::time::Time;
@@ -48,6 +49,8 @@ mod testing;
 pub struct Viewer {
     lake: Lake,
     state: Option<State>,
+    /// Where log files are read, and from which buckets alone; none: paths of this machine.
+    logs: Option<(Arc<Stores>, Vec<String>)>,
     settings: Settings,
     logged: bool,
     now: fn() -> Time,
@@ -57,13 +60,28 @@ pub struct Viewer {
 impl Viewer {
     /// A viewer of a lake.
     pub fn new(lake: Lake, settings: Settings) -> Self {
-        Self { lake, state: None, settings, logged: false, now: cloud::deployment::now, newest: Mutex::default() }
+        Self {
+            lake,
+            state: None,
+            logs: None,
+            settings,
+            logged: false,
+            now: cloud::deployment::now,
+            newest: Mutex::default(),
+        }
     }
 
     /// With the state: findings, verdicts and digest chains.
     #[must_use]
     pub fn with_state(mut self, state: State) -> Self {
         self.state = Some(state);
+        self
+    }
+
+    /// With the log files: single records can be compared with what AWS signed. No bucket means paths of this machine.
+    #[must_use]
+    pub fn with_logs(mut self, stores: Arc<Stores>, log_buckets: Vec<String>) -> Self {
+        self.logs = Some((stores, log_buckets));
         self
     }
 
@@ -88,6 +106,7 @@ pub fn router(viewer: Arc<Viewer>) -> Router {
         .route("/", get(home::page))
         .route("/records", get(records::page))
         .route("/records/more", get(records::more))
+        .route("/records/sql", get(export::statement))
         .route("/record", get(record::page))
         .route("/export.csv", get(export::csv))
         .route("/export.json", get(export::json))

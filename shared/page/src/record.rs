@@ -8,6 +8,8 @@ use axum::Extension;
 use axum::extract::{Query as Pairs, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use cloud::asking::Asking;
+use cloud::verify::prove::{Prover, Shown, Standing};
 use lake::layout::Day;
 use trail::detection::Severity;
 use trail::facts::Facts;
@@ -19,7 +21,6 @@ use crate::changes::{self, Change};
 use crate::frame::{self, Frame, Trouble, show};
 use crate::records::short_service;
 use crate::text::{indented, plain};
-use cloud::asking::Asking;
 
 /// Seconds on either side that count as around.
 const AROUND: i64 = 15 * 60;
@@ -84,6 +85,10 @@ pub(crate) struct Detail {
     pub(crate) raw: String,
     /// Its own page.
     pub(crate) href: String,
+    /// Whether it is what AWS signed, where that was asked: in a word, and why.
+    pub(crate) proven: Option<(&'static str, String)>,
+    /// Where that is asked: its own page, and the part that is shown beside a table. Neither where nothing can be read.
+    pub(crate) prove: Option<(String, String)>,
 }
 
 /// A part of what is said.
@@ -139,7 +144,11 @@ pub(crate) async fn page(
     let given = |name: &str| pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
     let (account, id) = (given("account").unwrap_or("-"), given("id").unwrap_or_default());
     let place = Place { day: given("day").and_then(Day::parse), account: account.to_owned(), id: id.to_owned() };
-    match viewer.detail(&place, &asking).await {
+    let mut found = viewer.detail(&place, &asking).await;
+    if let (Ok(Some(detail)), Some("yes")) = (&mut found, given("verify")) {
+        detail.proven = viewer.proven(&place).await;
+    }
+    match found {
         Ok(Some(detail)) if given("as") == Some("panel") => show(&Panel { detail }),
         Ok(Some(detail)) => show(&Page { frame: viewer.frame(&asking, "records", detail.sentence.clone()), detail }),
         Ok(None) => missing(&viewer, &asking, &place),
@@ -185,7 +194,33 @@ impl Viewer {
             around: around_it(&facts),
             raw: plain(&indented(&facts.json)),
             href: place.href(""),
+            proven: None,
+            prove: self.logs.is_some().then(|| (place.href("") + "&verify=yes", place.href("panel") + "&verify=yes")),
         }))
+    }
+
+    /// Whether a record is what AWS signed, as far as its log file and the digests say.
+    async fn proven(&self, place: &Place) -> Option<(&'static str, String)> {
+        let (stores, log_buckets) = self.logs.as_ref()?;
+        let asked = Prover { stores, state: self.state.as_ref(), log_buckets };
+        let facts = self.lake.record(place.day, &place.account, &place.id).await.ok()??;
+        let shown = Shown { object: &facts.source_object, index: facts.source_index, json: &facts.json };
+        Some(match asked.prove(&shown).await {
+            Ok(proven) => (standing(proven.standing), plain(&proven.reason)),
+            Err(error) => ("could not look", plain(&error.to_string())),
+        })
+    }
+}
+
+fn standing(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Proven => "proven",
+        Standing::Listed => "listed in a digest",
+        Standing::Waiting => "no digest yet",
+        Standing::Changed => "changed",
+        Standing::Missing => "missing",
+        Standing::Unsigned => "not signed",
+        Standing::Unknown => "unknown",
     }
 }
 

@@ -64,6 +64,7 @@ struct Page {
     took: String,
     csv: String,
     json: String,
+    sql: String,
     detail: Option<Detail>,
     close: String,
 }
@@ -233,6 +234,7 @@ fn page_of(viewer: &Viewer, asking: &Asking, view: (&Address, Result<Seen, lake:
         took: String::new(),
         csv: address.but(|_| {}).href_of("/export.csv"),
         json: address.but(|_| {}).href_of("/export.json"),
+        sql: address.but(|_| {}).href_of("/records/sql"),
         detail: None,
         close: address.clone().closed().href(),
         frame,

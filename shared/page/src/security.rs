@@ -150,7 +150,7 @@ mod tests {
 
     async fn door() -> Router {
         let pages = pages(&[record(1, "RunInstances", "alice")]).await;
-        Loopback::new(8080, TOKEN, Asking::local("alice", Time(0))).before(pages)
+        Loopback::new(8080, TOKEN, Asking::local("alice", trail::time::Time(0))).before(pages)
     }
 
     async fn knock(address: &str, headers: &[(&str, &str)]) -> (StatusCode, HeaderMap) {
@@ -203,7 +203,7 @@ mod tests {
             (&[("host", "127.0.0.1:8080")], StatusCode::FORBIDDEN),
             (&[("origin", "null"), ("host", "127.0.0.1:8080")], StatusCode::FORBIDDEN),
         ] {
-            let start = Request::post("/findings/x/status").extension(Asking::local("alice", Time(0)));
+            let start = Request::post("/findings/x/status").extension(Asking::local("alice", trail::time::Time(0)));
             let request = headers.iter().fold(start, |request, (name, value)| request.header(*name, *value));
             let (response, _) = send(&pages, request.body(Body::empty()).expect("a request")).await;
             assert_eq!(response.status(), status, "{headers:?}");

@@ -37,13 +37,15 @@ pub(crate) async fn pages(records: &[Value]) -> Router {
     let parsed: Vec<Record<'_>> = texts.iter().map(|text| Record::parse(text).expect("a record")).collect();
     let facts: Vec<Facts<'_>> = parsed.iter().map(|one| Facts::of(one, Hint::default()).expect("facts")).collect();
     let lake = Lake::new(Arc::new(InMemory::new()), Path::default());
-    lake.write_hot(&facts).await.expect("a hot file");
+    let mut hot = lake::Hot::default();
+    facts.iter().for_each(|facts| hot.push(facts));
+    lake.write_hot(hot.seal().expect("sealed")).await.expect("a hot file");
     router(Arc::new(Viewer::new(lake, Settings::default())))
 }
 
 /// What a page says to somebody who is known.
 pub(crate) async fn get(pages: &Router, address: &str) -> (Response<()>, String) {
-    let request = Request::get(address).extension(Asking::local("alice", Time(0))).body(Body::empty());
+    let request = Request::get(address).extension(Asking::local("alice", trail::time::Time(0))).body(Body::empty());
     send(pages, request.expect("a request")).await
 }
 

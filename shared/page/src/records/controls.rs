@@ -2,8 +2,9 @@
 
 use crate::address::{Address, Kind, SPANS, Span, is_switch};
 use crate::ask;
-use crate::presets::{self, Question};
+use crate::presets;
 use crate::text::plain;
+use lake::questions::{ALL, Question};
 
 /// Something that can be chosen.
 #[derive(Debug)]
@@ -99,5 +100,5 @@ pub(super) fn questions(address: &Address) -> Vec<Asks> {
         href: presets::href(question, &address.span),
         kept: presets::kept(question, &address.span),
     };
-    presets::ALL.iter().map(asks).collect()
+    ALL.iter().map(asks).collect()
 }
