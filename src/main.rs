@@ -16,6 +16,7 @@ mod place;
 mod scan;
 mod status;
 mod verify;
+mod who;
 
 use cli::{Cli, Command};
 
@@ -54,6 +55,7 @@ fn run(command: Command) -> anyhow::Result<Ending> {
         Command::Status(arguments) => block_on(status::run(arguments)),
         Command::Audit(arguments) => block_on(audit::run(arguments)),
         Command::Verify(arguments) => block_on(verify::run(arguments)),
+        Command::Who(arguments) => block_on(who::run(arguments)),
         Command::Detections => detections::run(),
         Command::Completions { shell } => {
             cli::print_completions(shell)?;

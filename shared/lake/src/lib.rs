@@ -15,6 +15,7 @@ pub mod questions;
 mod read;
 mod rows;
 pub mod sql;
+pub mod who;
 mod write;
 
 pub use error::Error;
