@@ -94,10 +94,10 @@ fn is_subject(action: &str, key: &str, depth: u8) -> bool {
     if stem.is_empty() {
         return depth <= 2;
     }
-    let noun = noun.trim_end_matches('s');
+    let noun = noun.strip_suffix("deletion").unwrap_or(&noun).trim_end_matches('s');
     // What is made along with an instance has no call of its own.
     let is_along = action == "RunInstances" && matches!(stem.as_str(), "networkinterface" | "volume");
-    is_along || noun.ends_with(&stem) || noun == "scheduledeletion" || noun == "deletion" && stem == "key"
+    is_along || noun.ends_with(&stem)
 }
 
 /// What a key says a thing is: `dBInstanceIdentifier` is a `dbinstance`, `name` and `arn` may be anything.
@@ -452,4 +452,157 @@ pub fn shown(text: &str) -> String {
         }
     }
     said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::Hint;
+    use crate::record::Record;
+    use crate::testing::record;
+    use serde_json::json;
+
+    fn with<T>(record: &Value, look: impl Fn(&Facts<'_>, &Value) -> T) -> T {
+        let text = record.to_string();
+        let facts = Facts::of(&Record::parse(&text).expect("a record"), Hint::default()).expect("readable");
+        look(&facts, record)
+    }
+
+    fn act_on(service: &str, action: &str, (request, response): (Value, Value), resource: &str) -> Option<Act> {
+        let more = json!({"requestParameters": request, "responseElements": response,
+            "readOnly": action.starts_with("Describe")});
+        let record = record(&format!("{service}.amazonaws.com"), action, more);
+        with(&record, |facts, body| act(facts, body, &|text| text == resource))
+    }
+
+    #[test]
+    fn the_verb_and_the_place_say_what_was_done() {
+        let instance = json!({"instancesSet": {"items": [{"instanceId": "x", "vpcId": "v", "networkInterfaceSet":
+            {"items": [{"networkInterfaceId": "eni"}]}}]}});
+        let request = |key: &str| (json!({key: "x"}), Value::Null);
+        let of = |key: &str| (json!({"imageId": "x", key: "y"}), Value::Null);
+        for (service, action, parts, resource, expected) in [
+            ("ec2", "RunInstances", (Value::Null, instance.clone()), "x", Some(Act::Creation)),
+            ("ec2", "RunInstances", (Value::Null, instance.clone()), "eni", Some(Act::Creation)),
+            ("ec2", "RunInstances", (Value::Null, instance.clone()), "v", Some(Act::Use)),
+            ("ec2", "RunInstances", of("subnetId"), "x", Some(Act::Use)),
+            ("ec2", "TerminateInstances", (instance.clone(), Value::Null), "x", Some(Act::Deletion)),
+            ("ec2", "DescribeInstances", (instance, Value::Null), "x", None),
+            ("ec2", "DeleteSecurityGroup", request("groupId"), "x", Some(Act::Deletion)),
+            ("ec2", "AuthorizeSecurityGroupIngress", request("groupId"), "x", Some(Act::Change)),
+            ("ec2", "AuthorizeSecurityGroupIngress", request("groupId"), "z", None),
+            ("iam", "CreateUser", request("userName"), "x", Some(Act::Creation)),
+            ("iam", "CreateLoginProfile", request("userName"), "x", Some(Act::Change)),
+            ("iam", "DeleteLoginProfile", request("userName"), "x", Some(Act::Change)),
+            ("iam", "DeleteUser", request("userName"), "x", Some(Act::Deletion)),
+            ("iam", "DeletePolicyVersion", request("policyArn"), "x", Some(Act::Change)),
+            ("s3", "DeleteBucketPolicy", request("bucketName"), "x", Some(Act::Change)),
+            ("s3", "DeleteBucket", request("bucketName"), "x", Some(Act::Deletion)),
+            ("s3", "CreateBucket", request("bucketName"), "x", Some(Act::Creation)),
+            ("rds", "CreateDBInstance", request("dBInstanceIdentifier"), "x", Some(Act::Creation)),
+            ("rds", "RestoreDBInstanceFromDBSnapshot", request("dBInstanceIdentifier"), "x", Some(Act::Creation)),
+            ("rds", "RestoreDBInstanceFromDBSnapshot", request("dBSnapshotIdentifier"), "x", Some(Act::Use)),
+            ("rds", "DeleteDBInstance", request("dBInstanceIdentifier"), "x", Some(Act::Deletion)),
+            ("kms", "ScheduleKeyDeletion", request("keyId"), "x", Some(Act::Deletion)),
+            ("cloudtrail", "DeleteTrail", request("name"), "x", Some(Act::Deletion)),
+            ("cloudtrail", "StopLogging", request("name"), "x", Some(Act::Change)),
+            ("sts", "AssumeRole", request("roleArn"), "x", Some(Act::Use)),
+        ] {
+            assert_eq!(act_on(service, action, parts, resource), expected, "{action} {resource}");
+        }
+    }
+
+    fn session(arn: &str, more: Value) -> Value {
+        let mut identity = json!({"type": "AssumedRole", "arn": arn, "accountId": "111122223333",
+            "accessKeyId": "ASIAEXAMPLE", "principalId": "AROAEXAMPLE:s"});
+        identity["sessionContext"] = more;
+        record("ec2.amazonaws.com", "RunInstances", json!({"userIdentity": identity}))
+    }
+
+    #[test]
+    fn the_next_step_depends_on_who_a_record_says_it_was() {
+        let of = |record: &Value| with(record, step);
+        let plain = session(
+            "arn:aws:sts::111122223333:assumed-role/ops/s",
+            json!({"attributes":
+            {"creationDate": "2026-11-20T03:00:00Z"}}),
+        );
+        let since = Time::parse("2026-11-20T03:00:00Z");
+        assert_eq!(of(&plain), Step::Key { key: "ASIAEXAMPLE".to_owned(), since, or: None });
+        let person = |name: &str, by| Person { name: name.to_owned(), by };
+        let sso =
+            session("arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_Ops_Team_0123/alice@example.com", json!({}));
+        let by = Vouched::IdentityCenter { permission_set: "Ops_Team".to_owned() };
+        assert_eq!(of(&sso), Step::Person(person("alice@example.com", by)));
+        let named = session("arn:aws:sts::111122223333:assumed-role/ops/s", json!({"sourceIdentity": "alice"}));
+        let or = Some(person("alice", Vouched::SourceIdentity));
+        assert_eq!(of(&named), Step::Key { key: "ASIAEXAMPLE".to_owned(), since: None, or });
+        let linked =
+            session("arn:aws:sts::111122223333:assumed-role/AWSServiceRoleForAutoScaling/AutoScaling", json!({}));
+        assert!(matches!(of(&linked), Step::Service(_)));
+    }
+
+    #[test]
+    fn whoever_has_no_session_ends_it_or_is_looked_for_elsewhere() {
+        let of =
+            |identity: Value| with(&record("sts.amazonaws.com", "AssumeRole", json!({"userIdentity": identity})), step);
+        assert_eq!(of(json!({"type": "Root", "arn": "arn:aws:iam::111122223333:root"})), Step::Root);
+        assert_eq!(of(json!({"type": "IAMUser", "userName": "HIDDEN_DUE_TO_SECURITY_REASONS"})), Step::Hidden);
+        assert_eq!(of(json!({"type": "AWSAccount", "accountId": "anonymous", "principalId": ""})), Step::Anonymous);
+        let elsewhere = Step::Elsewhere { account: "444455556666".to_owned(), principal: "AIDAX".to_owned() };
+        assert_eq!(of(json!({"type": "AWSAccount", "accountId": "444455556666", "principalId": "AIDAX"})), elsewhere);
+        let service = Step::Service("autoscaling.amazonaws.com".to_owned());
+        assert_eq!(of(json!({"type": "AWSService", "invokedBy": "autoscaling.amazonaws.com"})), service);
+        let Step::User(user) = of(json!({"type": "IAMUser", "userName": "bob", "arn": "arn:aws:iam::1:user/bob",
+            "accessKeyId": "AKIAX"}))
+        else {
+            panic!("a user")
+        };
+        assert_eq!(user.name, "bob");
+    }
+
+    #[test]
+    fn a_pipeline_is_known_by_its_repository_where_github_says_so() {
+        let of = |provider: &str, subject: &str| {
+            let identity = json!({"type": "WebIdentityUser", "userName": subject, "identityProvider": provider});
+            let record = record("sts.amazonaws.com", "AssumeRoleWithWebIdentity", json!({"userIdentity": identity}));
+            let Step::Person(person) = with(&record, step) else { panic!("a person") };
+            let Vouched::Provider { repository, .. } = person.by else { panic!("a provider") };
+            repository
+        };
+        let github = "arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com";
+        assert_eq!(of(github, "repo:octo/app:ref:refs/heads/main"), "octo/app");
+        assert_eq!(of(github, "someone"), "");
+        assert_eq!(of("accounts.google.com", "repo:octo/app:ref:refs/heads/main"), "");
+    }
+
+    #[test]
+    fn what_a_service_acts_for_stands_in_tags_and_parameters() {
+        let request = json!({"tagSpecificationSet": {"items": [{"resourceType": "instance", "tags": [
+            {"key": "aws:cloudformation:stack-name", "value": "web"}, {"key": "Name", "value": "x"},
+            {"key": "aws:autoscaling:groupName", "value": "web-asg"}]}]},
+            "launchTemplate": {"launchTemplateId": "lt-0123456789abcdef0"}});
+        let found = with(&record("ec2.amazonaws.com", "RunInstances", json!({"requestParameters": request})), holders);
+        let names: Vec<_> = found.iter().map(|holder| (holder.kind.label(), &*holder.name)).collect();
+        let expected =
+            [("Auto Scaling group", "web-asg"), ("launch template", "lt-0123456789abcdef0"), ("stack", "web")];
+        assert_eq!(names, expected);
+        let role = json!({"requestParameters": {"roleSessionName": "i-0123456789abcdef0"}});
+        let found = with(&record("sts.amazonaws.com", "AssumeRole", role), holders);
+        assert_eq!(found[0].kind, HolderKind::Instance);
+        let role = json!({"requestParameters": {"roleSessionName": "i-am-nobody"}});
+        assert!(with(&record("sts.amazonaws.com", "AssumeRole", role), holders).is_empty());
+    }
+
+    #[test]
+    fn each_kind_of_holder_has_its_line() {
+        assert!(HOLDERS.iter().enumerate().all(|(at, info)| info.kind as usize == at));
+        assert_eq!(HOLDERS.len(), HolderKind::Instance as usize + 1);
+    }
+
+    #[test]
+    fn foreign_text_moves_no_cursor() {
+        assert_eq!(shown("a\u{1b}[2J\n\u{202e}b é"), "a\\u{1b}[2J\\u{a}\\u{202e}b é");
+        assert_eq!(shown(&"x".repeat(5000)).chars().count(), SHOWN + 1);
+    }
 }
