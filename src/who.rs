@@ -1,6 +1,7 @@
 //! `qtrail who`: what became of a resource, by whom, and who stands behind that.
 
 use std::io;
+use std::path::Path;
 
 use lake::Lake;
 use lake::who::{Deed, MOST_DEEDS, Who};
@@ -39,6 +40,7 @@ pub(crate) async fn run(arguments: WhoArgs) -> anyhow::Result<Ending> {
 
 async fn open(arguments: &LakeArgs) -> anyhow::Result<Lake> {
     let place = match &arguments.lake {
+        Some(url) if !url.contains("://") && !Path::new(url).is_dir() => anyhow::bail!("{url} is not there"),
         Some(url) => cloud::stores::Stores::new(cloud::deployment::sdk_config().await).open(url)?,
         None if !arguments.data.is_dir() => anyhow::bail!(
             "{} is not there: run qtrail ingest first, or name a lake with --lake",

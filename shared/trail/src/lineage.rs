@@ -25,8 +25,9 @@ pub enum Act {
     Use,
 }
 
-/// What a record did to the resource that `is_meant` recognizes; none where it only reads or does not name it.
-pub fn act(facts: &Facts<'_>, body: &Value, is_meant: &dyn Fn(&str) -> bool) -> Option<Act> {
+/// What a record did to the resource that `is_meant` recognizes by key and text, the key being empty where a text stands
+/// under none; nothing where the record only reads, or does not name it.
+pub fn act(facts: &Facts<'_>, body: &Value, is_meant: &dyn Fn(&str, &str) -> bool) -> Option<Act> {
     if facts.read_only {
         return None;
     }
@@ -34,7 +35,7 @@ pub fn act(facts: &Facts<'_>, body: &Value, is_meant: &dyn Fn(&str) -> bool) -> 
     places.walk(&body["requestParameters"], "", 0);
     places.walk(&body["responseElements"], "", 0);
     let is_subject = places.found.contains(&true);
-    let is_named = !places.found.is_empty() || facts.resources.iter().any(|name| is_meant(name));
+    let is_named = !places.found.is_empty() || facts.resources.iter().any(|name| is_meant("", name));
     is_named.then(|| judge(facts, is_subject || is_object(facts, &places.found)))
 }
 
@@ -60,7 +61,7 @@ fn judge(facts: &Facts<'_>, is_subject: bool) -> Act {
 
 /// Where a resource stands in request and response; each time whether it is what the action is about.
 struct Places<'p> {
-    is_meant: &'p dyn Fn(&str) -> bool,
+    is_meant: &'p dyn Fn(&str, &str) -> bool,
     action: &'p str,
     found: Vec<bool>,
 }
@@ -68,7 +69,7 @@ struct Places<'p> {
 impl Places<'_> {
     fn walk(&mut self, value: &Value, key: &str, depth: u8) {
         match value {
-            Value::String(text) if (self.is_meant)(text) => {
+            Value::String(text) if (self.is_meant)(key, text) => {
                 self.found.push(is_subject(self.action, key, depth));
             }
             Value::Array(elements) => elements.iter().for_each(|element| self.walk(element, key, depth)),
@@ -106,6 +107,39 @@ fn stem(key: &str) -> String {
     let lower = key.to_ascii_lowercase();
     let stem = ENDS.iter().find_map(|end| lower.strip_suffix(end)).unwrap_or(&lower);
     if stem == "resource" { String::new() } else { stem.trim_end_matches('s').to_owned() }
+}
+
+/// What an ARN says of a resource that records name without it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arn<'a> {
+    service: &'a str,
+    account: &'a str,
+    /// `user` of `user/ops/alice`; empty of buckets and topics.
+    word: &'a str,
+    /// What stands last: `alice`.
+    pub name: &'a str,
+}
+
+impl<'a> Arn<'a> {
+    /// Reads an ARN of a resource that goes by a name. Objects of S3 do not.
+    pub fn parse(text: &'a str) -> Option<Self> {
+        let mut parts = text.strip_prefix("arn:")?.splitn(5, ':').skip(1);
+        let (service, _, account, resource) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let name = resource.rsplit(['/', ':']).next().filter(|name| !name.is_empty())?;
+        let word = resource.find(['/', ':']).map_or("", |end| &resource[..end]);
+        (service != "s3" || word.is_empty()).then_some(Self { service, account, word, name })
+    }
+
+    /// Whether a text under this key of a record means the resource, by its name alone.
+    pub fn is_meant(&self, facts: &Facts<'_>, key: &str, text: &str) -> bool {
+        let stem = stem(key);
+        let is_of = |service: &str| service.split('.').next() == Some(self.service);
+        text == self.name
+            && !key.is_empty()
+            && (stem.is_empty() || self.word.is_empty() || stem.starts_with(self.word))
+            && is_of(&facts.event_source)
+            && (self.account.is_empty() || facts.account == self.account)
+    }
 }
 
 /// What came of a call, by its error code.
@@ -424,8 +458,8 @@ fn named(value: &Value, found: &mut Vec<Holder>) {
 }
 
 fn holder_of(key: &str) -> Option<HolderKind> {
-    let is_it = |name: &&str| name.eq_ignore_ascii_case(key);
-    HOLDERS.iter().find(|info| info.names.iter().any(|name| is_it(&name))).map(|info| info.kind)
+    let is_it = |name: &&'static str| name.eq_ignore_ascii_case(key);
+    HOLDERS.iter().find(|info| info.names.iter().any(is_it)).map(|info| info.kind)
 }
 
 fn add(found: &mut Vec<Holder>, kind: HolderKind, name: &str) {
@@ -472,7 +506,7 @@ mod tests {
         let more = json!({"requestParameters": request, "responseElements": response,
             "readOnly": action.starts_with("Describe")});
         let record = record(&format!("{service}.amazonaws.com"), action, more);
-        with(&record, |facts, body| act(facts, body, &|text| text == resource))
+        with(&record, |facts, body| act(facts, body, &|_, text| text == resource))
     }
 
     #[test]
@@ -510,6 +544,22 @@ mod tests {
         ] {
             assert_eq!(act_on(service, action, parts, resource), expected, "{action} {resource}");
         }
+    }
+
+    #[test]
+    fn a_name_means_an_arn_where_service_account_and_key_agree() {
+        let arn = Arn::parse("arn:aws:iam::111122223333:user/ops/alice").expect("an ARN");
+        let record = record("iam.amazonaws.com", "DeleteUser", json!({}));
+        let is_meant = |arn: Arn<'_>, key: &str, text: &str| with(&record, |facts, _| arn.is_meant(facts, key, text));
+        assert!(is_meant(arn, "userName", "alice"));
+        for (key, text) in [("roleName", "alice"), ("userName", "ops"), ("", "alice")] {
+            assert!(!is_meant(arn, key, text), "{key} {text}");
+        }
+        let elsewhere = Arn::parse("arn:aws:iam::444455556666:user/alice").expect("an ARN");
+        assert!(!is_meant(elsewhere, "userName", "alice"));
+        assert_eq!(Arn::parse("arn:aws:s3:::invoices").map(|arn| arn.name), Some("invoices"));
+        assert_eq!(Arn::parse("arn:aws:s3:::invoices/2026/a.pdf"), None);
+        assert_eq!(Arn::parse("alice"), None);
     }
 
     fn session(arn: &str, more: Value) -> Value {

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 use trail::device::Device;
 use trail::facts::Facts;
-use trail::lineage::{self, Act, Holder, Person};
+use trail::lineage::{self, Act, Arn, Holder, Person};
 use trail::record::Outcome;
 use trail::time::Time;
 
@@ -236,10 +236,13 @@ impl Lake {
             partial: false,
         };
         let mut followed = Followed { lake: self, chains: HashMap::new() };
+        let (named, arn) = (Pattern::Named(resource.to_owned()), Arn::parse(resource));
         for facts in self.deeds_of(&mut who).await? {
-            let is_meant = |text: &str| Pattern::Named(resource.to_owned()).matches(text);
+            let by_name = |key: &str, text: &str| arn.is_some_and(|arn| arn.is_meant(&facts, key, text));
+            let is_meant = |key: &str, text: &str| named.matches(text) || by_name(key, text);
             match lineage::act(&facts, &chain::body(&facts), &is_meant) {
-                None | Some(Act::Use) => who.uses += 1,
+                None => {}
+                Some(Act::Use) => who.uses += 1,
                 Some(act) => {
                     let (outcome, seen) = (lineage::outcome(&facts), Seen::of(&facts));
                     who.deeds.push(Deed { act, outcome, seen, chain: followed.chain(&facts).await? });
@@ -251,7 +254,8 @@ impl Lake {
 
     /// The records that may tell of deeds, oldest first.
     async fn deeds_of(&self, who: &mut Who) -> Result<Vec<Facts<'static>>, Error> {
-        let resource = Filter::of(Field::Resource, Pattern::Named(who.resource.clone()));
+        let mut resource = Filter::of(Field::Resource, Pattern::Named(who.resource.clone()));
+        resource.any.extend(Arn::parse(&who.resource).map(|arn| Pattern::Named(arn.name.to_owned())));
         let mut query = Query { from: who.from, to: who.to, filters: vec![resource] };
         query.add("writes", "yes")?;
         let page = Page { limit: MOST_DEEDS, json: true, ..Page::default() };
