@@ -83,6 +83,10 @@ pub(crate) enum Command {
         folder as <object>.metadata.json; without it the digest after it proves a digest.\n\nExit status: 0 all as AWS \
         signed it; 1 a problem; 2 something could not be read.")]
     Verify(VerifyArgs),
+    /// Who created, changed and deleted a resource, and who stands behind it
+    #[command(after_help = "Examples:\n  qtrail who i-0abc1234def567890\n  qtrail who svc-backup --data ./case-42 \
+        --from 2026-11-20\n  qtrail who arn:aws:s3:::invoices --lake s3://my-lake/trail --format ndjson | jq .chain")]
+    Who(WhoArgs),
     /// Everything that is looked for, in records and in trail settings: severity, category, id, references
     Detections,
     /// Completions for a shell
@@ -170,7 +174,7 @@ pub(crate) struct LakeArgs {
     /// The folder that `qtrail ingest` filled
     #[arg(long, value_name = "DIR", default_value = "./qtrail-data")]
     pub(crate) data: PathBuf,
-    /// The lake of a deployment instead: s3:// and its data bucket, or a folder
+    /// A deployment's lake instead (the stack's output `LakeUrl`), or any folder
     #[arg(long, value_name = "URL", env = "QTRAIL_LAKE")]
     pub(crate) lake: Option<String>,
 }
@@ -403,6 +407,34 @@ pub(crate) struct VerifyArgs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ProblemFormat {
     /// A line each, for people
+    Text,
+    /// A JSON object a line
+    Ndjson,
+}
+
+/// `qtrail who`.
+#[derive(Debug, Args)]
+pub(crate) struct WhoArgs {
+    /// An ARN, an id or a name
+    #[arg(value_name = "RESOURCE")]
+    pub(crate) resource: String,
+    #[command(flatten)]
+    pub(crate) lake: LakeArgs,
+    /// Nothing before this (RFC 3339, or a day)
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) from: Option<Time>,
+    /// Nothing from here on
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) to: Option<Time>,
+    /// How it is told
+    #[arg(long, value_enum, default_value_t = WhoFormat::Text)]
+    pub(crate) format: WhoFormat,
+}
+
+/// How deeds are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WhoFormat {
+    /// A story, oldest first
     Text,
     /// A JSON object a line
     Ndjson,

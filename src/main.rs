@@ -19,6 +19,7 @@ mod search;
 mod status;
 mod verify;
 mod view;
+mod who;
 
 use cli::{Cli, Command};
 
@@ -62,6 +63,7 @@ fn run(command: Command) -> anyhow::Result<Ending> {
         Command::Audit(arguments) => block_on(audit::run(arguments)),
         Command::Verify(arguments) => block_on(verify::run(arguments)),
         Command::View(arguments) => block_on(view::run(arguments)),
+        Command::Who(arguments) => block_on(who::run(arguments)),
         Command::Detections => detections::run(),
         Command::Completions { shell } => {
             cli::print_completions(shell)?;

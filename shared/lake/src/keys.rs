@@ -491,7 +491,9 @@ mod tests {
                 resources: vec![format!("arn:aws:s3:::b/{group}").into()],
                 ..Facts::default()
             };
-            keys.batch(group, &rows::batch(&[facts]));
+            let mut columns = rows::Columns::new();
+            columns.push(&facts);
+            keys.batch(group, &columns.finish());
         }
         keys.finish(identity)
     }

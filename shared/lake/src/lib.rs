@@ -28,6 +28,7 @@ mod runs;
 pub mod sql;
 pub mod table;
 mod upload;
+pub mod who;
 
 pub use error::Error;
 pub use hot::{Hot, Sealed};

@@ -150,6 +150,13 @@ impl Lake {
         if bytes > limit { Err(QueryError::TooWide { bytes, days, limit }.into()) } else { Ok(()) }
     }
 
+    /// The first day that it holds anything of; none of an empty one.
+    pub async fn begins(&self) -> Result<Option<Day>, Error> {
+        let source = self.source(u64::MAX);
+        let days = plan::days(self, &source, &Query::default()).await.map_err(Trouble::into_error)?;
+        Ok(days.last().copied())
+    }
+
     fn source(&self, budget: u64) -> Arc<Source> {
         Arc::new(Source::new(self.store.clone(), self.shelves.clone(), budget))
     }
