@@ -28,6 +28,7 @@ mod changes;
 mod export;
 mod findings;
 mod frame;
+mod held;
 mod home;
 mod integrity;
 mod newest;
