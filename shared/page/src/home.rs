@@ -25,7 +25,10 @@ use crate::text::{how_long, number, plain};
 use crate::trails::worst_first;
 
 /// Findings that are shown as open now.
-const SHOWN: usize = 6;
+const SHOWN: usize = 5;
+
+/// Questions that can be asked as they are and are shown.
+const QUESTIONS: usize = 9;
 
 /// Verdicts that are shown.
 const VERDICTS: usize = 4;
@@ -49,6 +52,7 @@ struct Page {
     trails: Trails,
     questions: Vec<(&'static str, String)>,
     asks: Vec<&'static presets::Question>,
+    all: usize,
     day: Result<Day, String>,
     has_state: bool,
 }
@@ -69,6 +73,7 @@ struct Open {
     more: usize,
     review: usize,
     kinds: Vec<(String, String)>,
+    first: Vec<Row>,
     oldest: String,
 }
 
@@ -80,7 +85,18 @@ struct Trails {
     fail: usize,
     unknown: usize,
     pass: usize,
-    worst: Vec<(String, String, String)>,
+    worst: Vec<Failing>,
+}
+
+/// A verdict that is to be mended.
+#[derive(Debug)]
+struct Failing {
+    status: &'static str,
+    class: &'static str,
+    word: &'static str,
+    said: String,
+    account: String,
+    href: String,
 }
 
 /// The last day of the lake, as bars.
@@ -121,7 +137,7 @@ struct Standing {
 pub(crate) async fn page(State(viewer): State<Arc<Viewer>>, Extension(asking): Extension<Asking>) -> Response {
     let (standing, day) = tokio::join!(viewer.standing(), viewer.last_day());
     let Standing { line, rows, open, trails } = standing;
-    let mine = presets::ALL.iter().filter(|question| question.needs.is_none());
+    let mine = presets::ALL.iter().filter(|question| question.needs.is_none()).take(QUESTIONS);
     show(&Page {
         frame: viewer.frame(&asking, "home", "Now"),
         line,
@@ -129,7 +145,8 @@ pub(crate) async fn page(State(viewer): State<Arc<Viewer>>, Extension(asking): E
         open,
         trails,
         questions: mine.map(|question| (question.asks, question.href(&Span::Last(SPANS.len() - 3)))).collect(),
-        asks: presets::ALL.iter().filter(|question| question.needs.is_some()).take(5).collect(),
+        asks: presets::ALL.iter().filter(|question| question.needs.is_some()).step_by(4).take(2).collect(),
+        all: presets::ALL.len(),
         day,
         has_state: viewer.state.is_some(),
     })
@@ -162,7 +179,8 @@ impl Viewer {
         sort(&mut now);
         let rows = now.iter().take(SHOWN).map(|entry| Row::of(entry, &self.settings)).collect();
         let review: Vec<&Entry> = rest.iter().filter(|entry| is_for_review(entry, &self.settings)).collect();
-        let open = open(now.len(), &review, &seen);
+        let mut open = open(now.len(), &review, &seen);
+        open.first = review.iter().take(VERDICTS - 1).map(|entry| Row::of(entry, &self.settings)).collect();
         Ok(Standing { line, rows, open, trails: self.trails(state).await? })
     }
 
@@ -227,11 +245,7 @@ impl Viewer {
             }
         }
         failing.sort_by(|a, b| worst_first(a).cmp(&worst_first(b)));
-        let shown = failing.iter().take(VERDICTS).map(|verdict| {
-            let said = format!("{}: {}", verdict.control_id, plain(&verdict.reason));
-            (crate::record::word(verdict.severity).to_owned(), said, self.account_name(&verdict.account))
-        });
-        trails.worst = shown.collect();
+        trails.worst = failing.iter().take(VERDICTS).map(|verdict| Failing::of(self, verdict)).collect();
         Ok(trails)
     }
 
@@ -256,6 +270,20 @@ impl Viewer {
     }
 }
 
+impl Failing {
+    fn of(viewer: &Viewer, verdict: &control::Verdict) -> Self {
+        let own = [("account", verdict.account.as_str()), ("control", verdict.control_id.as_str())];
+        Self {
+            status: verdict.status.word(),
+            class: crate::trails::class(verdict.status),
+            word: crate::record::word(verdict.severity),
+            said: format!("{}: {}", verdict.control_id, plain(&verdict.reason)),
+            account: viewer.account_name(&verdict.account),
+            href: crate::address::href("/trails", &own),
+        }
+    }
+}
+
 impl Line {
     fn warn(&mut self, told: &str, href: &str) {
         self.warnings.push((told.to_owned(), href.to_owned()));
@@ -268,7 +296,8 @@ impl Line {
         self.said.push(format!("digests verified to {}", clock(to, seen.now)));
         let problems: u64 = chains.iter().map(|chain| chain.problems).sum();
         if problems > 0 {
-            self.warn(&format!("{} problems with digests", number(problems)), "/integrity#problems");
+            let what = if problems == 1 { "problem" } else { "problems" };
+            self.warn(&format!("{} {what} with what AWS signed", number(problems)), "/integrity#problems");
         }
         let late = chains.iter().filter(|chain| seen.at().0 - chain.head.end.0 > PROOF_SECONDS).count();
         if late > 0 {
@@ -303,6 +332,7 @@ fn open(now: usize, review: &[&Entry], seen: &Seen) -> Open {
             .iter()
             .map(|(category, count)| (format!("{} {count}", short(*category)), link(category)))
             .collect(),
+        first: Vec::new(),
         oldest: oldest.map(|oldest| how_long(seen.at().0 - oldest.0)).unwrap_or_default(),
     }
 }

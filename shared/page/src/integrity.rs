@@ -35,7 +35,7 @@ struct Page {
     frame: Frame,
     chains: Vec<ChainRow>,
     problems: Vec<Row>,
-    missing: Vec<(String, String, String)>,
+    missing: Vec<Missing>,
     unproven: Vec<String>,
     silent: Vec<(String, String, String)>,
     regions: Vec<HeardRow>,
@@ -61,6 +61,15 @@ struct ChainRow {
     problems: u64,
     windows: Vec<Window>,
     said: String,
+}
+
+/// Digests of a chain that have not come.
+#[derive(Debug)]
+struct Missing {
+    chain: String,
+    from: String,
+    to: String,
+    count: usize,
 }
 
 /// An hour of a chain.
@@ -213,15 +222,19 @@ fn window(chain: &ChainState, records: &[DigestRecord], ago: i64) -> Window {
     Window { x: (WINDOWS - 1 - ago) * 10, class, title: format!("hour to {end}: {what}") }
 }
 
-/// Digests that should have come by now.
-fn missing(chains: &[ChainState], seen: &Seen) -> Vec<(String, String, String)> {
-    let late = chains.iter().flat_map(|chain| chain.head.missing_by(seen.at()));
-    late.take(100)
-        .map(|problem| {
-            let window = problem.window.map(|window| window.to_string()).unwrap_or_default();
-            (plain(&problem.chain), window, plain(&problem.detail))
+/// Digests that should have come by now: of each chain from when to when, and how many.
+fn missing(chains: &[ChainState], seen: &Seen) -> Vec<Missing> {
+    let late = chains.iter().map(|chain| (chain, chain.head.missing_by(seen.at())));
+    late.filter_map(|(chain, problems)| {
+        let windows = || problems.iter().filter_map(|problem| problem.window);
+        Some(Missing {
+            chain: plain(&chain.head.chain.to_string()),
+            from: windows().map(|window| window.from).min()?.to_string(),
+            to: windows().map(|window| window.to).max()?.to_string(),
+            count: problems.len(),
         })
-        .collect()
+    })
+    .collect()
 }
 
 fn canary(last: Option<cloud::state::Canary>, seen: &Seen) -> (bool, String) {

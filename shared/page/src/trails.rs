@@ -198,7 +198,7 @@ fn framework_of(reference: &str) -> &str {
 }
 
 /// A status for the style.
-fn class(status: Status) -> &'static str {
+pub(crate) fn class(status: Status) -> &'static str {
     match status {
         Status::Pass => "pass",
         Status::Fail => "fail",

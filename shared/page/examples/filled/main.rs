@@ -19,8 +19,11 @@ mod fill;
 #[path = "../../src/testing/table.rs"]
 mod table;
 
-/// When the demo's day is over.
+/// When the demo's day is over and all its digests have come.
 const MORNING: Time = Time(1_795_240_800);
+
+/// When the pages are looked at: soon after the last log file.
+const NIGHT: Time = Time(MORNING.0 - 13_800);
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -40,11 +43,11 @@ async fn main() -> anyhow::Result<()> {
     };
     fill::fill(&state, &place, day).await?;
     if let Some(entry) = state.findings(&Query { days: 3, ..Query::default() }, MORNING).await?.first() {
-        let line = HistoryLine::new(MORNING, "acknowledged", "bob@example.com", "Asked the team.");
+        let line = HistoryLine::new(NIGHT, "acknowledged", "bob@example.com", "Asked the team.");
         state.set_status(&entry.finding.finding_id, (Status::Acknowledged, None), &line).await?;
     }
     let viewer = Viewer::new(Lake::new(place.store, place.prefix), Settings::from_toml(&settings)?);
-    let viewer = viewer.with_state(state).at(|| MORNING);
+    let viewer = viewer.with_state(state).at(|| NIGHT);
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8099".to_owned());
     let listener = tokio::net::TcpListener::bind(&address).await?;
     let pages = router(Arc::new(viewer)).layer(Extension(Asking::at_this_machine("alice")));

@@ -12,12 +12,13 @@ use lake::answer::Page as Wanted;
 use serde::Deserialize;
 use serde_json::json;
 use trail::alert::{Entry, Related, Resolution, Status, message};
+use trail::detection::Category;
 use trail::facts::Facts;
 use trail::time::Time;
 
 use super::{Row, href_of, spoken};
 use crate::Viewer;
-use crate::address::{Address, Kind, Span};
+use crate::address::{Address, Kind, Span, href};
 use crate::asking::Asking;
 use crate::frame::{Frame, Trouble, show, trouble};
 use crate::held::{failed, no_state};
@@ -54,6 +55,8 @@ struct Page {
     objects: Vec<String>,
     unheld: usize,
     more: Option<String>,
+    /// The page that says more about it, where no record is behind it.
+    room: Option<(&'static str, String)>,
     also: Vec<Row>,
     history: Vec<HistoryLine>,
     asking: String,
@@ -135,13 +138,14 @@ impl Viewer {
             id: finding.finding_id.clone(),
             detection: plain(&finding.detection_id),
             category: spoken(&finding.category),
-            parts: parts(&told.text),
+            parts: parts(&told.text, of_record),
             runbook: detection.map_or(&[], |detection| detection.runbook),
             techniques: detection.map_or(&[], |detection| detection.techniques),
             controls: detection.map_or(&[], |detection| detection.controls),
             lowered_by: finding.facts.lowered_by.iter().map(|name| plain(name)).collect(),
             resources: finding.facts.resources.iter().map(|name| about(&entry, name, of_record)).collect(),
             more: more(&entry, of_record),
+            room: room(&entry),
             also: self.also(state, (&entry, today)).await?,
             history: state.history(&finding.finding_id).await?,
             row: Row::of(&entry, &self.settings),
@@ -201,10 +205,12 @@ impl Viewer {
 }
 
 /// The parts of an alert that say what happened. What to check stands in the runbook, what else is open in a table.
-fn parts(text: &str) -> Vec<(String, String)> {
+fn parts(text: &str, of_record: bool) -> Vec<(String, String)> {
+    // Nobody is behind what no record says.
+    let heads = if of_record { &["WHO", "DID", "WHERE", "WHEN", "WHY"][..] } else { &["DID", "WHERE", "WHEN", "WHY"] };
     let lines = text.lines().filter_map(|line| line.split_at_checked(7));
     let lines = lines.map(|(head, said)| (head.trim().to_owned(), plain(said)));
-    lines.filter(|(head, _)| ["WHO", "DID", "WHERE", "WHEN", "WHY"].contains(&head.as_str())).collect()
+    lines.filter(|(head, _)| heads.contains(&head.as_str())).collect()
 }
 
 fn is_uuid(text: &str) -> bool {
@@ -230,6 +236,19 @@ fn more(entry: &Entry, of_record: bool) -> Option<String> {
     let actor = finding.lead.actor.name.as_str();
     let single = finding.facts.actors.len() == 1 && !actor.is_empty();
     of_record.then(|| if single { all.with("user", actor).href() } else { all.href() })
+}
+
+/// Where trail settings and digests are shown.
+fn room(entry: &Entry) -> Option<(&'static str, String)> {
+    let finding = &entry.finding;
+    match finding.category {
+        Category::TrailSettings => {
+            let own = [("account", finding.account.as_str()), ("control", finding.detection_id.as_str())];
+            Some(("The verdict, and how to mend it", href("/trails", &own)))
+        }
+        Category::Integrity => Some(("All digest chains", "/integrity".to_owned())),
+        _ => None,
+    }
 }
 
 /// What is to become of a finding.
