@@ -1,7 +1,13 @@
 //! `qtrail demo`: a small organization's day, with an intrusion hidden in it; its trail settings; its digests.
 
+use std::sync::Arc;
+
 use anyhow::Context;
+use cloud::stores::Stores;
 use include_dir::{Dir, include_dir};
+use lake::Lake;
+use page::Viewer;
+use tokio::net::TcpListener;
 use trail::alert::{Entry, Related, finding_ocsf, is_immediate, message};
 use trail::control::last_line;
 use trail::detection::{Engine, Severity};
@@ -17,6 +23,9 @@ use crate::cli::{DemoArgs, Format, ProblemFormat};
 use crate::output::{self, Printer};
 use crate::scan::{Scanned, Source, print_findings, scan};
 use crate::verify::{self, Asked, verify};
+use crate::{place, view};
+
+mod fill;
 
 static LOGS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/events/aws");
 static SETTINGS: &str = include_str!("../events/config.toml");
@@ -25,6 +34,12 @@ static KEYS: &[u8] = include_bytes!("../events/keys.json");
 
 /// When digests are judged: 06:00 UTC on the morning after, when all of them have come.
 const MORNING: Time = Time(1_795_240_800);
+
+/// When the page is looked at: soon after the last log file.
+const NIGHT: Time = Time(MORNING.0 - 13_800);
+
+/// Where the page is served.
+const ADDRESS: &str = "127.0.0.1:8080";
 
 /// Runs the command.
 pub(crate) async fn run(arguments: DemoArgs) -> anyhow::Result<Ending> {
@@ -41,10 +56,40 @@ pub(crate) async fn run(arguments: DemoArgs) -> anyhow::Result<Ending> {
     }
     show_audit(&mut printer, settings, format).await?;
     show_digests(&mut printer, settings, format).await?;
-    if format == Format::Text && !arguments.no_view {
-        output::note(NEXT);
+    if format != Format::Text {
+        return Ok(Ending::Done);
     }
-    Ok(Ending::Done)
+    output::note(NEXT);
+    drop(printer);
+    if arguments.no_view { Ok(Ending::Done) } else { serve(engine.settings().clone()).await }
+}
+
+/// The page over the day, as a deployment would have kept it.
+async fn serve(settings: Settings) -> anyhow::Result<Ending> {
+    let folder = tempfile::tempdir().context("a folder for the demo's day")?;
+    let (logs, data) = (folder.path().join("logs"), folder.path().join("data"));
+    LOGS.extract(&logs).context("a folder for the demo's log files")?;
+    let state = place::embedded(&data).await?;
+    let kept = cloud::stores::folder(&data)?;
+    let day = fill::Day {
+        settings: SETTINGS,
+        logs: &logs,
+        bucket: "example-trail-logs",
+        recording: RECORDING,
+        keys: KEYS,
+        now: MORNING,
+    };
+    fill::fill(&state, &kept, day).await?;
+    let stores = Arc::new(Stores::new(aws_config::SdkConfig::builder().build()));
+    let viewer = Viewer::new(Lake::new(kept.store, kept.prefix), settings).with_state(state);
+    let viewer = viewer.with_logs(stores, Vec::new()).at(|| NIGHT);
+    let listener = match TcpListener::bind(ADDRESS).await {
+        Ok(listener) => listener,
+        // Somebody else is there: any port does.
+        Err(_) => TcpListener::bind("127.0.0.1:0").await.context("a loopback port for the page")?,
+    };
+    output::note("\nthe same day as a page:");
+    view::serve(listener, page::router(Arc::new(viewer))).await
 }
 
 const NEXT: &str = "

@@ -16,8 +16,9 @@ struct Asset {
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 
-static ALL: [Asset; 6] = [
+static ALL: [Asset; 7] = [
     Asset { name: "page.css", kind: STYLE, bytes: include_bytes!("../assets/page.css") },
+    Asset { name: "state.css", kind: STYLE, bytes: include_bytes!("../assets/state.css") },
     Asset { name: "page.js", kind: SCRIPT, bytes: include_bytes!("../assets/page.js") },
     Asset { name: "mark.svg", kind: "image/svg+xml", bytes: include_bytes!("../assets/mark.svg") },
     Asset { name: "htmx.js", kind: SCRIPT, bytes: include_bytes!("../assets/vendor/htmx/htmx.min.js") },

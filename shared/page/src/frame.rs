@@ -11,7 +11,7 @@ use crate::{Viewer, assets};
 use cloud::asking::{Asking, Proof};
 
 /// What the layout says around a page.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Frame {
     /// The page's title.
     pub(crate) title: String,

@@ -30,6 +30,7 @@ mod export;
 mod findings;
 pub mod forward;
 mod frame;
+mod held;
 mod home;
 mod integrity;
 mod newest;

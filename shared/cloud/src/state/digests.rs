@@ -104,7 +104,7 @@ impl State {
     /// The chains of all accounts that log files came from.
     pub async fn chains(&self) -> Result<Vec<ChainState>, Error> {
         let accounts = self.accounts_heard().await?;
-        let chains = accounts.iter().map(|heard| self.chains_of(&heard.account));
+        let chains = accounts.into_iter().map(|heard| async move { self.chains_of(&heard.account).await });
         let chains: Vec<Vec<ChainState>> = stream::iter(chains).buffered(ACCOUNTS_AT_ONCE).try_collect().await?;
         Ok(chains.into_iter().flatten().collect())
     }
