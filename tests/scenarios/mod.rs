@@ -16,6 +16,7 @@ mod ingest;
 mod integrity;
 mod layers;
 mod notify;
+mod search;
 mod settings;
 mod silence;
 mod template;
