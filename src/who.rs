@@ -102,5 +102,6 @@ fn summary(who: &Who) -> String {
     } else {
         String::new()
     };
-    format!("{} deeds on {resource} between {from} and {to}{used}{more}{partial}", who.deeds.len())
+    let deeds = if who.deeds.len() == 1 { "deed" } else { "deeds" };
+    format!("{} {deeds} on {resource} between {from} and {to}{used}{more}{partial}", who.deeds.len())
 }

@@ -9,6 +9,7 @@ use lake::Lake;
 use lake::who::{Chain, Deed, End, Who, Why};
 use object_store::memory::InMemory;
 use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use serde_json::{Value, json};
 use trail::detection::Engine;
 use trail::facts::{Facts, Hint};
@@ -347,4 +348,17 @@ async fn the_demos_intruder_is_known_by_the_key_that_made_his_user() {
     assert_eq!(person(&deed.chain.end).name, "svc-backup");
     assert_eq!(deed.chain.made.as_ref().unwrap().actor, "ci-deploy");
     assert_eq!(deed.seen.mfa, Some(false));
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_is_said_of_the_answer() {
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let path = Path::from("lake/hot/dt=2026-11-20/broken.parquet");
+    store.put(&path, PutPayload::from_static(b"no parquet")).await.unwrap();
+    let lake = Lake::new(store, Path::from("lake"));
+    let text = started(3, &session("ops", "s", "ASIANEW"), json!({})).to_string();
+    lake.write_hot(&[Facts::of(&Record::parse(&text).unwrap(), Hint::default()).unwrap()]).await.unwrap();
+    let who = lake.who(INSTANCE, None, None).await.unwrap();
+    assert!(who.partial && who.deeds[0].chain.partial);
+    assert!(who.deeds[0].chain.to_string().contains("could not be read"));
 }

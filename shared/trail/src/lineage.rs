@@ -195,7 +195,7 @@ pub struct Person {
 
 /// Who says what somebody's name is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case", tag = "by")]
+#[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Vouched {
     /// A user of IAM: its key or password.
     User {

@@ -42,12 +42,13 @@ struct Walk<'l> {
     seen: HashSet<(String, String)>,
     /// What records on the way named since a person was last followed.
     holders: Vec<Holder>,
+    partial: bool,
 }
 
 impl Lake {
     /// Who stands behind a record. Without its JSON less can be told.
     pub async fn chain(&self, facts: &Facts<'_>) -> Result<Chain, Error> {
-        let mut walk = Walk { lake: self, seen: HashSet::new(), holders: Vec::new() };
+        let mut walk = Walk { lake: self, seen: HashSet::new(), holders: Vec::new(), partial: false };
         let (mut links, mut at) = (Vec::new(), facts.clone().into_owned());
         let end = loop {
             if !walk.seen.insert((at.account.to_string(), at.event_id.to_string())) {
@@ -64,31 +65,10 @@ impl Lake {
             }
         };
         let made = match &end {
-            End::Person { person } => self.made(&at, person).await?,
+            End::Person { person } => walk.made(&at, person).await?,
             _ => None,
         };
-        Ok(Chain { links, end, made })
-    }
-
-    /// Who gave a user the key or the password that he acted with, where it was somebody else.
-    async fn made(&self, facts: &Facts<'_>, person: &Person) -> Result<Option<Seen>, Error> {
-        let Vouched::User { arn, access_key } = &person.by else { return Ok(None) };
-        let mut query = Query { to: Some(after(facts)), ..Query::default() };
-        query.add("error", "none")?;
-        query.add("service", "iam")?;
-        if access_key.starts_with("AKIA") {
-            query.filters.push(Filter::of(Field::IssuedKey, Pattern::Equal(access_key.clone())));
-        } else {
-            query.add("action", "CreateLoginProfile,UpdateLoginProfile,CreateUser")?;
-            query.filters.push(Filter::of(Field::Resource, Pattern::Named(person.name.clone())));
-            query.filters.push(Filter::of(Field::Account, Pattern::Equal(facts.account.to_string())));
-        }
-        let rows = self.rows(&query, 1).await?;
-        Ok(rows.first().filter(|made| made.actor_arn != *arn).map(Seen::of))
-    }
-
-    async fn rows(&self, query: &Query, limit: usize) -> Result<Vec<Facts<'static>>, Error> {
-        Ok(self.search(query, &Page { limit, json: true, ..Page::default() }).await?.rows)
+        Ok(Chain { links, end, made, partial: walk.partial })
     }
 }
 
@@ -130,7 +110,7 @@ impl Walk<'_> {
     ) -> Result<Next, Error> {
         let mut query = before(at, LONGEST_SESSION);
         query.filters.push(Filter::of(Field::IssuedKey, Pattern::Equal(key.clone())));
-        let mut rows = self.lake.rows(&query, 8).await?;
+        let mut rows = self.rows(&query, 8).await?;
         rows.sort_by_key(|facts| (facts.actor_type == "AWSAccount", facts.cross_account));
         if let Some(found) = rows.into_iter().next() {
             return Ok(Next::Up(Why::Issued, Box::new(found)));
@@ -162,7 +142,7 @@ impl Walk<'_> {
             query.add("action", "ConsoleLogin")?;
             query.add("error", "none")?;
             query.filters.push(Filter::of(Field::User, Pattern::Equal(at.actor_arn.to_string())));
-            self.lake.rows(&query, 1).await?.into_iter().next()
+            self.rows(&query, 1).await?.into_iter().next()
         } else {
             None
         };
@@ -173,14 +153,14 @@ impl Walk<'_> {
     }
 
     /// The same call in the records of the caller's own account.
-    async fn elsewhere(&self, at: &Facts<'static>, (account, principal): (String, String)) -> Result<Next, Error> {
+    async fn elsewhere(&mut self, at: &Facts<'static>, (account, principal): (String, String)) -> Result<Next, Error> {
         let end = Next::End(End::OtherAccount { account, principal });
         if at.shared_event_id.is_empty() {
             return Ok(end);
         }
         let mut query = before(at, SKEW);
         query.filters.push(Filter::of(Field::SharedId, Pattern::Equal(at.shared_event_id.to_string())));
-        let rows = self.lake.rows(&query, 8).await?;
+        let rows = self.rows(&query, 8).await?;
         let own = rows.into_iter().find(|facts| facts.account != at.account && facts.actor_type != "AWSAccount");
         Ok(own.map_or(end, |facts| Next::Up(Why::SameCall, Box::new(facts))))
     }
@@ -191,12 +171,12 @@ impl Walk<'_> {
             self.holders = self.holders_of_instance(at).await?;
         }
         let mut changes = Vec::new();
-        for holder in &self.holders {
+        let holders = std::mem::take(&mut self.holders);
+        for holder in &holders {
             let found = self.last_change(at, holder).await?;
             changes.extend(found.map(|facts| (facts, holder.clone())));
         }
         let last = changes.into_iter().max_by_key(|(facts, _)| (!is_alone(facts), facts.event_time));
-        let holders = std::mem::take(&mut self.holders);
         Ok(match last {
             Some((facts, holder)) => Next::Up(Why::ByWayOf { service, holder }, Box::new(facts)),
             None => Next::End(End::Service { service, holders }),
@@ -204,16 +184,16 @@ impl Walk<'_> {
     }
 
     /// What the start of the instance named that a record is about: its end names the instance alone.
-    async fn holders_of_instance(&self, at: &Facts<'static>) -> Result<Vec<Holder>, Error> {
+    async fn holders_of_instance(&mut self, at: &Facts<'static>) -> Result<Vec<Holder>, Error> {
         let Some(id) = at.resources.iter().find(|name| name.starts_with("i-")) else { return Ok(Vec::new()) };
         let mut query = Query { to: Some(after(at)), ..Query::default() };
         query.add("action", "ec2:RunInstances,CreateFleet")?;
         query.filters.push(Filter::of(Field::Resource, Pattern::Named(id.to_string())));
-        let started = self.lake.rows(&query, 1).await?;
+        let started = self.rows(&query, 1).await?;
         Ok(started.first().map(|facts| lineage::holders(facts, &body(facts))).unwrap_or_default())
     }
 
-    async fn last_change(&self, at: &Facts<'static>, holder: &Holder) -> Result<Option<Facts<'static>>, Error> {
+    async fn last_change(&mut self, at: &Facts<'static>, holder: &Holder) -> Result<Option<Facts<'static>>, Error> {
         let (service, actions) = holder.kind.changes();
         let mut query = Query { to: Some(after(at)), ..Query::default() };
         query.add("service", service)?;
@@ -225,11 +205,34 @@ impl Walk<'_> {
         query.filters.push(Filter::of(Field::Resource, Pattern::Named(holder.name.clone())));
         query.filters.push(Filter::of(Field::Account, Pattern::Equal(at.account.to_string())));
         query.filters.push(Filter::of(Field::Region, Pattern::Equal(at.region.to_string())));
-        let mut rows = self.lake.rows(&query, CHANGES).await?;
+        let mut rows = self.rows(&query, CHANGES).await?;
         let key = |facts: &Facts<'_>| (facts.account.to_string(), facts.event_id.to_string());
         rows.retain(|facts| !self.seen.contains(&key(facts)));
         let by_person = rows.iter().position(|facts| !is_alone(facts));
         Ok(by_person.or((!rows.is_empty()).then_some(0)).map(|at| rows.swap_remove(at)))
+    }
+
+    /// Who gave a user the key or the password that he acted with, where it was somebody else.
+    async fn made(&mut self, facts: &Facts<'_>, person: &Person) -> Result<Option<Seen>, Error> {
+        let Vouched::User { arn, access_key } = &person.by else { return Ok(None) };
+        let mut query = Query { to: Some(after(facts)), ..Query::default() };
+        query.add("error", "none")?;
+        query.add("service", "iam")?;
+        if access_key.starts_with("AKIA") {
+            query.filters.push(Filter::of(Field::IssuedKey, Pattern::Equal(access_key.clone())));
+        } else {
+            query.add("action", "CreateLoginProfile,UpdateLoginProfile,CreateUser")?;
+            query.filters.push(Filter::of(Field::Resource, Pattern::Named(person.name.clone())));
+            query.filters.push(Filter::of(Field::Account, Pattern::Equal(facts.account.to_string())));
+        }
+        let rows = self.rows(&query, 1).await?;
+        Ok(rows.first().filter(|made| made.actor_arn != *arn).map(Seen::of))
+    }
+
+    async fn rows(&mut self, query: &Query, limit: usize) -> Result<Vec<Facts<'static>>, Error> {
+        let answer = self.lake.search(query, &Page { limit, json: true, ..Page::default() }).await?;
+        self.partial |= answer.read.is_partial();
+        Ok(answer.rows)
     }
 }
 

@@ -35,6 +35,8 @@ pub struct Issued {
     pub keys: Vec<Issued>,
     /// Whether it gave out more keys, or they are not followed further.
     pub more: bool,
+    /// Whether files could not be read, so that something may be missing.
+    pub partial: bool,
 }
 
 impl Lake {
@@ -58,6 +60,7 @@ impl Lake {
             span: overview.span,
             actions: overview.facets.into_iter().flat_map(|facet| facet.values).collect(),
             keys: Vec::new(),
+            partial: overview.read.is_partial() || answer.read.is_partial(),
             more: answer.next.is_some() || levels == 0 && !answer.rows.is_empty(),
         };
         if levels > 0 {

@@ -103,6 +103,8 @@ pub struct Chain {
     pub end: End,
     /// Who gave the user at its end his key or password, where that was somebody else and the lake has it.
     pub made: Option<Seen>,
+    /// Whether files could not be read, so that a link may be missing.
+    pub partial: bool,
 }
 
 /// A step up.
@@ -245,7 +247,9 @@ impl Lake {
                 Some(Act::Use) => who.uses += 1,
                 Some(act) => {
                     let (outcome, seen) = (lineage::outcome(&facts), Seen::of(&facts));
-                    who.deeds.push(Deed { act, outcome, seen, chain: followed.chain(&facts).await? });
+                    let chain = followed.chain(&facts).await?;
+                    who.partial |= chain.partial;
+                    who.deeds.push(Deed { act, outcome, seen, chain });
                 }
             }
         }

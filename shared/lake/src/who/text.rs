@@ -18,6 +18,9 @@ impl fmt::Display for Chain {
         if let Some(made) = &self.made {
             write!(f, "\n{:1$}└ who got the key or password from: {made}", "", depth + 2)?;
         }
+        if self.partial {
+            f.write_str("\n└ some files of the lake could not be read: a link may be missing")?;
+        }
         Ok(())
     }
 }
@@ -162,6 +165,9 @@ impl Issued {
         }
         if self.more {
             write!(f, "\n{:1$}and more keys, which are not followed", "", depth + 2)?;
+        }
+        if self.partial {
+            write!(f, "\n{:1$}and maybe more: some files of the lake could not be read", "", depth + 2)?;
         }
         Ok(())
     }
