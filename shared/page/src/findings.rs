@@ -91,7 +91,7 @@ impl Row {
             day: finding.last_seen.date(),
             clock: finding.last_seen.clock(),
             place: plain(place),
-            said: plain(said),
+            said: shorter(&plain(said)),
             from: plain(from),
             count: format!("{}{more}", number(finding.event_count() as u64)),
             status: status(entry),
@@ -102,6 +102,15 @@ impl Row {
             around: around(entry),
         }
     }
+}
+
+/// Keys of log files by what stands behind their last slash: the rest says account, region and day once more.
+fn shorter(said: &str) -> String {
+    let short = |word: &str| match word.rsplit_once('/') {
+        Some((folder, name)) if folder.len() > 40 => format!("…/{name}"),
+        _ => word.to_owned(),
+    };
+    said.split(' ').map(short).collect::<Vec<String>>().join(" ")
 }
 
 /// The address of a finding's page.
@@ -380,4 +389,125 @@ fn counted(entries: &[Entry]) -> String {
 /// The address of a list.
 pub(crate) fn list_href(pairs: &[(&str, &str)]) -> String {
     href("/findings", pairs)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::http::{Request, StatusCode};
+
+    use super::*;
+    use crate::testing::{filled, get, send};
+
+    fn first_link(page: &str, after: &str) -> String {
+        let page = &page[page.find(after).expect(after)..];
+        let start = page.find("/findings/").expect("a link to a finding");
+        page[start..start + "/findings/".len() + 36].to_owned()
+    }
+
+    async fn post(pages: &Router, address: &str, form: &'static str) -> (StatusCode, String) {
+        let request = Request::post(format!("{address}/status"))
+            .header("host", "127.0.0.1:1")
+            .header("origin", "http://127.0.0.1:1")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .extension(Asking::at_this_machine("alice"))
+            .body(Body::from(form));
+        let (response, text) = send(pages, request.expect("a request")).await;
+        (response.status(), text)
+    }
+
+    #[tokio::test]
+    async fn the_list_shows_what_is_asked_for() {
+        let pages = filled().await;
+        let (_, all) = get(&pages, "/findings").await;
+        assert!(all.contains("tried to stop trail org-trail") && all.contains("MEDIUM"), "{all}");
+        let (_, severe) = get(&pages, "/findings?severity=critical").await;
+        assert!(severe.contains("tried to stop trail org-trail") && !severe.contains("tag high"), "{severe}");
+        let (_, review) = get(&pages, "/findings?queue=review").await;
+        assert!(review.contains("created user svc-backup") && !review.contains("tag critical"), "{review}");
+        assert!(!review.contains("s3-write-events"), "settings are not reviewed here");
+        let (_, other) = get(&pages, "/findings?account=staging&category=trail_settings").await;
+        assert!(other.contains("evidence-complete") && !other.contains("s3-write-events"), "{other}");
+        let (_, nobody) = get(&pages, "/findings?actor=nobody").await;
+        assert!(nobody.contains("Nothing that was read matches."), "{nobody}");
+    }
+
+    #[tokio::test]
+    async fn what_says_nothing_is_named() {
+        let (response, page) = get(&filled().await, "/findings?severity=terrible&x=%3Cb%3E").await;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert!(page.contains("`severity=terrible` says nothing here"), "{page}");
+        assert!(page.contains("`x=&#60;b&#62;`"), "{page}");
+    }
+
+    #[tokio::test]
+    async fn a_finding_shows_its_records_and_what_to_check() {
+        let pages = filled().await;
+        let (_, list) = get(&pages, "/findings?severity=critical").await;
+        let (response, page) = get(&pages, &first_link(&list, "tr class=\"critical new\">")).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert!(page.contains("<dt>WHEN</dt>") && page.contains("<dt>CHECK</dt>"), "{page}");
+        let (_, trail) = get(&pages, &stopped(&pages).await).await;
+        assert_eq!(trail.matches("/record?").count(), 3, "{trail}");
+        assert!(trail.contains("Also open for this actor") && trail.contains("T1562.008"), "{trail}");
+    }
+
+    async fn stopped(pages: &Router) -> String {
+        let (_, list) = get(pages, "/findings?severity=critical").await;
+        let at = list.find("tried to stop trail org-trail").expect("it is listed");
+        let start = list[..at].rfind("/findings/").expect("its link");
+        list[start..start + "/findings/".len() + 36].to_owned()
+    }
+
+    #[tokio::test]
+    async fn a_decision_is_kept_with_who_and_why() {
+        let pages = filled().await;
+        let address = stopped(&pages).await;
+        let (status, _) = post(&pages, &address, "becomes=acknowledged&note=Called+%3Cb%3Eher").await;
+        assert_eq!(status, StatusCode::SEE_OTHER);
+        let (_, page) = get(&pages, &address).await;
+        assert!(page.contains("<b>acknowledged</b> by <bdi>alice on this machine</bdi>"), "{page}");
+        assert!(page.contains("Called &#60;b&#62;her"), "{page}");
+        let (status, _) = post(&pages, &address, "becomes=incident&note=OPS-1").await;
+        assert_eq!(status, StatusCode::SEE_OTHER);
+        let (_, page) = get(&pages, &address).await;
+        assert!(page.contains("closed as incident"), "{page}");
+        let (_, open) = get(&pages, "/findings?severity=critical").await;
+        assert!(!open.contains("tried to stop trail org-trail"), "{open}");
+    }
+
+    #[tokio::test]
+    async fn a_decision_without_reason_or_meaning_is_not_kept() {
+        let pages = filled().await;
+        let address = stopped(&pages).await;
+        for form in ["becomes=acknowledged&note=+", "becomes=gone&note=why", "note=why", "becomes=expected"] {
+            let (status, page) = post(&pages, &address, form).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{form}");
+            assert!(page.contains("role=\"alert\""), "{page}");
+        }
+        let (_, page) = get(&pages, &address).await;
+        assert!(page.contains("Nobody has decided anything yet."), "{page}");
+        let elsewhere = Request::post(format!("{address}/status"))
+            .header("host", "127.0.0.1:1")
+            .header("origin", "http://example.com")
+            .extension(Asking::at_this_machine("alice"))
+            .body(Body::from("becomes=acknowledged&note=why"));
+        let (response, _) = send(&pages, elsewhere.expect("a request")).await;
+        assert_eq!(response.status(), StatusCode::FORBIDDEN);
+    }
+
+    #[tokio::test]
+    async fn no_such_finding() {
+        let (response, page) = get(&filled().await, "/findings/ffffffff").await;
+        assert_eq!(response.status(), StatusCode::NOT_FOUND);
+        assert!(page.contains("No such finding"), "{page}");
+    }
+
+    #[test]
+    fn long_keys_are_cut_to_their_names() {
+        let key = format!("log_changed: AWSLogs/{}/a.json.gz (why)", "x/".repeat(30));
+        assert_eq!(shorter(&key), "log_changed: …/a.json.gz (why)");
+        assert_eq!(shorter("opened 0.0.0.0/0 on sg-1"), "opened 0.0.0.0/0 on sg-1");
+    }
 }

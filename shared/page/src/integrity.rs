@@ -250,3 +250,62 @@ fn canary(last: Option<cloud::state::Canary>, seen: &Seen) -> (bool, String) {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{empty, filled, get};
+
+    #[tokio::test]
+    async fn chains_stand_with_their_hours_and_problems() {
+        let (_, page) = get(&filled().await, "/integrity").await;
+        assert_eq!(page.matches("class=\"windows\"").count(), 5, "{page}");
+        assert!(page.contains("23 of the last 24 hours verified without a problem"), "{page}");
+        assert!(page.contains(": log_changed</title>"), "{page}");
+        assert!(page.contains("None is overdue.") && page.contains("2 questions without an answer"), "{page}");
+    }
+
+    #[tokio::test]
+    async fn nothing_was_followed() {
+        let (_, page) = get(&empty().await, "/integrity").await;
+        for part in ["No chain was followed yet", "None has come through", "No log file was read yet"] {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+    }
+
+    #[test]
+    fn an_hour_without_a_digest_is_no_pass() {
+        let key = "AWSLogs/111122223333/CloudTrail-Digest/eu-west-1/2026/11/20/\
+                   111122223333_CloudTrail-Digest_eu-west-1_t_eu-west-1_20261120T100000Z.json.gz";
+        let end = Time::parse("2026-11-20T10:00:00Z").expect("a time");
+        let head = trail::digest::ChainHead {
+            chain: DigestName::parse(key).expect("a digest's name").chain,
+            bucket: String::new(),
+            object: key.to_owned(),
+            start: Time(end.0 - 3600),
+            end,
+            hash: String::new(),
+            signature: None,
+        };
+        let chain = ChainState {
+            head,
+            since: Time(end.0 - 7200),
+            digests: 1,
+            logs: 0,
+            problems: 0,
+            foreign: 0,
+            compared: end,
+            last_problem: None,
+            v: 1,
+        };
+        let record = DigestRecord {
+            object: key.to_owned(),
+            sha256: String::new(),
+            logs: 0,
+            problems: Vec::new(),
+            verified: end,
+        };
+        let classes: Vec<&str> = (0..3).map(|ago| window(&chain, std::slice::from_ref(&record), ago).class).collect();
+        assert_eq!(classes, ["pass", "blind", "none"]);
+    }
+}

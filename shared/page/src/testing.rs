@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response};
+use cloud::stores::Place;
 use http_body_util::BodyExt;
 use lake::Lake;
 use object_store::memory::InMemory;
@@ -14,9 +15,14 @@ use tower::ServiceExt;
 use trail::facts::{Facts, Hint};
 use trail::record::Record;
 use trail::settings::Settings;
+use trail::time::Time;
 
 use crate::asking::Asking;
 use crate::{Viewer, router};
+
+#[path = "../../../src/demo/fill.rs"]
+mod fill;
+mod table;
 
 /// A record of somebody doing something.
 pub(crate) fn record(id: u32, name: &str, user: &str) -> Value {
@@ -39,6 +45,36 @@ pub(crate) async fn pages(records: &[Value]) -> Router {
     let lake = Lake::new(Arc::new(InMemory::new()), Path::default());
     lake.write_hot(&facts).await.expect("a hot file");
     router(Arc::new(Viewer::new(lake, Settings::default())))
+}
+
+/// When the demo's day is over and all its digests have come.
+const MORNING: Time = Time(1_795_240_800);
+
+/// The pages over the demo's day, at ten past two in the night after it.
+pub(crate) async fn filled() -> Router {
+    let events = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../events"));
+    let read = |name: &str| std::fs::read_to_string(events.join(name)).expect(name);
+    let (settings, recording, keys) = (read("config.toml"), read("settings.ndjson"), read("keys.json"));
+    let data = Place { store: Arc::new(InMemory::new()), prefix: Path::default() };
+    let state = table::empty().await.expect("a table");
+    let day = fill::Day {
+        settings: &settings,
+        logs: &events.join("aws"),
+        bucket: "example-trail-logs",
+        recording: &recording,
+        keys: keys.as_bytes(),
+        now: MORNING,
+    };
+    fill::fill(&state, &data, day).await.expect("the day");
+    let viewer = Viewer::new(Lake::new(data.store, data.prefix), Settings::from_toml(&settings).expect("settings"));
+    router(Arc::new(viewer.with_state(state).at(|| Time(MORNING.0 - 13_800))))
+}
+
+/// The pages over nothing.
+pub(crate) async fn empty() -> Router {
+    let lake = Lake::new(Arc::new(InMemory::new()), Path::default());
+    let viewer = Viewer::new(lake, Settings::default());
+    router(Arc::new(viewer.with_state(table::empty().await.expect("a table"))))
 }
 
 /// What a page says to somebody who is known.

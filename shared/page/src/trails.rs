@@ -408,3 +408,49 @@ impl VerdictRow {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{empty, filled, get, pages, record};
+
+    #[tokio::test]
+    async fn verdicts_stand_with_reason_evidence_and_the_way_to_mend_them() {
+        let pages = filled().await;
+        let (_, page) = get(&pages, "/trails").await;
+        for part in ["12 of 103 verdicts", "<b>25</b> pass", "accounts 3/3", "GetTrailStatus denied to"] {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+        assert!(!page.contains("said pass\">PASS"), "{page}");
+        let (_, one) = get(&pages, "/trails?account=111122223333&control=management-events-complete").await;
+        for part in [
+            "1 of 103 verdicts",
+            "aws cloudtrail put-event-selectors",
+            "said over time",
+            "CIS 7.0 4.1",
+            "&#34;sha256&#34;",
+            "2026-11-20T12:00:00Z",
+        ] {
+            assert!(one.contains(part), "{part}: {one}");
+        }
+    }
+
+    #[tokio::test]
+    async fn filters_hold_together() {
+        let pages = filled().await;
+        let (_, page) = get(&pages, "/trails?status=UNKNOWN").await;
+        assert!(page.contains("3 of 103 verdicts"), "{page}");
+        let (_, page) = get(&pages, "/trails?status=UNKNOWN&account=111122223333").await;
+        assert!(page.contains("0 of 103 verdicts") && page.contains("Nothing to mend here."), "{page}");
+        let (_, page) = get(&pages, "/trails?status=GOOD").await;
+        assert!(page.contains("`status=GOOD` says nothing here"), "{page}");
+    }
+
+    #[tokio::test]
+    async fn nothing_was_looked_at() {
+        let (_, page) = get(&empty().await, "/trails").await;
+        assert!(page.contains("Nobody has looked yet"), "{page}");
+        let (_, page) = get(&pages(&[record(1, "RunInstances", "alice")]).await, "/trails").await;
+        assert!(page.contains("No state here"), "{page}");
+    }
+}
