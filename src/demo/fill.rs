@@ -105,7 +105,7 @@ async fn write_lake(data: &Place, logs: &[&PathBuf], folder: &Path) -> anyhow::R
         let Ok(file) = serde_json::from_slice::<BTreeMap<String, Vec<Box<RawValue>>>>(&text) else { continue };
         let key = key_of(path, folder);
         let name = ObjectKey::parse(&key);
-        let hint = Hint { account: name.account.as_deref(), time: name.time.unwrap_or_default() };
+        let hint = Hint { account: name.account, time: name.time.unwrap_or_default() };
         let records: Vec<Record<'_>> =
             file.values().flatten().filter_map(|record| Record::parse(record.get()).ok()).collect();
         let mut facts: Vec<Facts<'_>> = records.iter().filter_map(|record| Facts::of(record, hint).ok()).collect();

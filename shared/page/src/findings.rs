@@ -270,7 +270,7 @@ impl Asked {
             };
             match (known, name.as_str()) {
                 (false, _) => {
-                    notes.push(format!("`{}={}` says nothing here and was left out.", plain(&name), plain(&value)))
+                    notes.push(format!("`{}={}` says nothing here and was left out.", plain(&name), plain(&value)));
                 }
                 (true, "queue") => asked.queue = true,
                 (true, "status") => asked.status = value,
@@ -282,7 +282,7 @@ impl Asked {
             }
         }
         if asked.status.is_empty() {
-            asked.status = if asked.queue { "new" } else { "open" }.to_owned();
+            if asked.queue { "new" } else { "open" }.clone_into(&mut asked.status);
         }
         asked
     }
@@ -398,7 +398,7 @@ mod tests {
     use axum::http::{Request, StatusCode};
 
     use super::*;
-    use crate::testing::{filled, get, send};
+    use crate::testing::{filled, get, own_filled, send};
 
     fn first_link(page: &str, after: &str) -> String {
         let page = &page[page.find(after).expect(after)..];
@@ -462,7 +462,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_decision_is_kept_with_who_and_why() {
-        let pages = filled().await;
+        let pages = own_filled().await;
         let address = stopped(&pages).await;
         let (status, _) = post(&pages, &address, "becomes=acknowledged&note=Called+%3Cb%3Eher").await;
         assert_eq!(status, StatusCode::SEE_OTHER);

@@ -131,7 +131,7 @@ impl Viewer {
             canary: canary(state.canary().await?, &seen),
             owed: state.owed_digests().await?.len(),
             files: self.files(state, &seen).await?,
-            last: seen.last.map(|last| last.date()).unwrap_or_default(),
+            last: seen.last.map(Time::date).unwrap_or_default(),
         })
     }
 

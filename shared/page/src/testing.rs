@@ -1,6 +1,6 @@
 //! A lake in memory, and the pages over it as a browser would ask for them.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::body::Body;
@@ -50,24 +50,60 @@ pub(crate) async fn pages(records: &[Value]) -> Router {
 /// When the demo's day is over and all its digests have come.
 const MORNING: Time = Time(1_795_240_800);
 
-/// The pages over the demo's day, at ten past two in the night after it.
-pub(crate) async fn filled() -> Router {
-    let events = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../events"));
-    let read = |name: &str| std::fs::read_to_string(events.join(name)).expect(name);
-    let (settings, recording, keys) = (read("config.toml"), read("settings.ndjson"), read("keys.json"));
+/// The demo's day, filled once, and served by a thread of its own: tests have a runtime each.
+static SHARED: LazyLock<(String, Place)> = LazyLock::new(|| {
+    let (sent, filled) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.block_on(async {
+            let endpoint = table::serve().await.expect("a table");
+            let data = fill_at(&endpoint).await;
+            sent.send((endpoint, data)).expect("somebody waits");
+            std::future::pending::<()>().await;
+        });
+    });
+    filled.recv().expect("the day")
+});
+
+fn events(name: &str) -> String {
+    let path = format!("{}/../../events/{name}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(&path).expect(&path)
+}
+
+async fn fill_at(endpoint: &str) -> Place {
+    let state = table::at(endpoint);
+    state.create_table().await.expect("a table");
     let data = Place { store: Arc::new(InMemory::new()), prefix: Path::default() };
-    let state = table::empty().await.expect("a table");
+    let (settings, recording, keys) = (events("config.toml"), events("settings.ndjson"), events("keys.json"));
     let day = fill::Day {
         settings: &settings,
-        logs: &events.join("aws"),
+        logs: std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../events/aws")),
         bucket: "example-trail-logs",
         recording: &recording,
         keys: keys.as_bytes(),
         now: MORNING,
     };
     fill::fill(&state, &data, day).await.expect("the day");
-    let viewer = Viewer::new(Lake::new(data.store, data.prefix), Settings::from_toml(&settings).expect("settings"));
-    router(Arc::new(viewer.with_state(state).at(|| Time(MORNING.0 - 13_800))))
+    data
+}
+
+/// The pages over the demo's day, at ten past two in the night after it. Not for tests that decide anything.
+pub(crate) async fn filled() -> Router {
+    let (endpoint, data) = tokio::task::spawn_blocking(|| LazyLock::force(&SHARED)).await.expect("the day");
+    over(endpoint, data.clone())
+}
+
+/// The same for one test alone.
+pub(crate) async fn own_filled() -> Router {
+    let endpoint = table::serve().await.expect("a table");
+    let data = fill_at(&endpoint).await;
+    over(&endpoint, data)
+}
+
+fn over(endpoint: &str, data: Place) -> Router {
+    let settings = Settings::from_toml(&events("config.toml")).expect("settings");
+    let viewer = Viewer::new(Lake::new(data.store, data.prefix), settings).with_state(table::at(endpoint));
+    router(Arc::new(viewer.at(|| Time(MORNING.0 - 13_800))))
 }
 
 /// The pages over nothing.

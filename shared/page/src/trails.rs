@@ -62,7 +62,7 @@ struct Asked {
 struct Count {
     status: &'static str,
     shown: String,
-    count: String,
+    verdicts: String,
     href: String,
     on: bool,
 }
@@ -146,7 +146,7 @@ impl Asked {
         }
         if asked.status.is_empty() {
             let narrowed = !asked.control.is_empty() || !asked.framework.is_empty();
-            asked.status = if narrowed { "all" } else { "open" }.to_owned();
+            if narrowed { "all" } else { "open" }.clone_into(&mut asked.status);
         }
         asked
     }
@@ -319,7 +319,7 @@ fn counts(form: &Asked, verdicts: &[HeldVerdict]) -> Vec<Count> {
     let count = |status: Status| Count {
         status: class(status),
         shown: spoken(status).to_lowercase(),
-        count: number(of(status) as u64),
+        verdicts: number(of(status) as u64),
         href: form.with("status", status.word()),
         on: form.status == status.word(),
     };
@@ -411,7 +411,6 @@ impl VerdictRow {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::testing::{empty, filled, get, pages, record};
 
     #[tokio::test]
