@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use trail::alert::{Entry, Status, finding_json};
 use trail::detection::{Category, Severity};
+use trail::finding::Finding;
 use trail::record::Outcome;
 use trail::settings::Settings;
 use trail::time::Time;
@@ -137,13 +138,30 @@ pub(crate) fn spoken(value: &impl serde::Serialize) -> String {
     json!(value).as_str().unwrap_or_default().replace('_', " ")
 }
 
+/// Who is behind it, where records are and all say the same.
+pub(crate) fn actor(finding: &Finding) -> Option<&str> {
+    let name = Some(&finding.lead.actor.name).filter(|name| !name.is_empty());
+    let only = finding.facts.actors.first().filter(|_| finding.facts.actors.len() == 1);
+    // Actors are told with their role: `github-ci (role ci-deploy)`. The lake has names.
+    let name = name.or(only).map(|name| name.split(" (role ").next().unwrap_or(name));
+    name.filter(|_| is_of_record(finding))
+}
+
+/// Whether records are behind it, and not a log file or a setting.
+pub(crate) fn is_of_record(finding: &Finding) -> bool {
+    finding.event_ids.iter().any(|id| is_record(id))
+}
+
+/// Whether it is a record's id: CloudTrail's, or the hash that stands in for one.
+pub(crate) fn is_record(id: &str) -> bool {
+    let is_hex = |least: &[u8]| id.bytes().all(|byte| byte.is_ascii_hexdigit() || least.contains(&byte));
+    id.len() == 36 && is_hex(b"-") || id.len() == 64 && is_hex(b"")
+}
+
 /// All that its actor did, from a day before until a day after.
 fn who(entry: &Entry) -> Option<String> {
     let finding = &entry.finding;
-    let name = &finding.lead.actor.name;
-    if name.is_empty() || finding.lead.action.is_empty() {
-        return None;
-    }
+    let name = actor(finding)?;
     let span = Span::between(Time(finding.first_seen.0 - DAY), Time(finding.last_seen.0 + DAY));
     Some(crate::address::search("user", name, span))
 }
@@ -451,6 +469,22 @@ mod tests {
         let (_, trail) = get(&pages, &stopped(&pages).await).await;
         assert_eq!(trail.matches("/record?").count(), 3, "{trail}");
         assert!(trail.contains("Also open for this actor") && trail.contains("T1562.008"), "{trail}");
+    }
+
+    #[tokio::test]
+    async fn what_was_counted_has_an_actor_and_records_and_a_setting_has_neither() {
+        let pages = filled().await;
+        let (_, list) = get(&pages, "/findings?queue=review&category=reconnaissance").await;
+        let (_, counted) = get(&pages, &first_link(&list, "many calls refused")).await;
+        assert!(
+            counted.contains("<dt>WHO</dt>") && counted.contains("/records?") && counted.contains("user=ci-deploy")
+        );
+        let records = counted.matches("/record?").count();
+        assert_eq!(records, 24, "{counted}");
+        let (_, list) = get(&pages, "/findings?category=trail_settings").await;
+        let (_, setting) = get(&pages, &first_link(&list, "tbody")).await;
+        assert!(!setting.contains("<dt>WHO</dt>") && setting.contains("The verdict, and how to mend it"), "{setting}");
+        assert!(setting.contains("No record is behind it."), "{setting}");
     }
 
     async fn stopped(pages: &Router) -> String {

@@ -19,7 +19,7 @@ use crate::address::{Address, Kind, SPANS, Span};
 use crate::asking::Asking;
 use crate::findings::{Mark, Row, is_for_review, list_href, marks, short, sort};
 use crate::frame::{Frame, show};
-use crate::held::Seen;
+use crate::held::{Seen, counts};
 use crate::presets;
 use crate::text::{how_long, number, plain};
 use crate::trails::worst_first;
@@ -201,16 +201,10 @@ impl Viewer {
         let audited = state.audited().await?.unwrap_or_default().len();
         let (heard, of) = (seen.accounts().len(), audited.max(self.settings.accounts.len()).max(seen.accounts().len()));
         line.said.push(format!("{} of {} accounts heard", number(heard as u64), number(of as u64)));
-        let mut unread = 0;
-        for account in state.accounts_heard().await? {
-            unread += state.day_counts(&last.date(), &account.account).await?.quarantined;
-        }
+        let unread: u64 = counts(state, seen).await?.iter().map(|(_, day)| day.quarantined).sum();
         match unread {
             0 => line.said.push("0 records unread".to_owned()),
-            n => line.warn(
-                &format!("{} records of {} could not be read", number(n), last.date()),
-                "/findings?category=integrity",
-            ),
+            n => line.warn(&format!("{} records could not be read", number(n)), "/findings?category=integrity"),
         }
         line.digests(&state.chains().await?, seen);
         for silence in silences(&seen.regions, seen.at()) {

@@ -7,7 +7,7 @@ use askama::Template;
 use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
-use cloud::state::{ChainState, DigestRecord, Query};
+use cloud::state::{ChainState, DayCounts, DigestRecord, Query};
 use trail::detection::Category;
 use trail::digest::DigestName;
 use trail::silence::silences;
@@ -17,7 +17,7 @@ use crate::Viewer;
 use crate::asking::Asking;
 use crate::findings::{Row, sort};
 use crate::frame::{Frame, show};
-use crate::held::{Seen, failed, no_state};
+use crate::held::{Seen, counts, failed, no_state};
 use crate::text::{how_long, number, plain};
 
 /// Windows that are shown of each chain: a day.
@@ -37,12 +37,12 @@ struct Page {
     problems: Vec<Row>,
     missing: Vec<Missing>,
     unproven: Vec<String>,
-    silent: Vec<(String, String, String)>,
+    silent: usize,
     regions: Vec<HeardRow>,
     blind: Vec<(String, Vec<String>)>,
     canary: (bool, String),
     owed: usize,
-    files: Vec<(String, u64, u64, u64)>,
+    files: Vec<(String, String, String, u64)>,
     last: String,
 }
 
@@ -114,23 +114,19 @@ impl Viewer {
         let query = Query { days: 90, category: Some(Category::Integrity), ..Query::default() };
         let mut problems = state.findings(&query, seen.today()).await?;
         sort(&mut problems);
-        let quiet = |time: Time| how_long(seen.at().0 - time.0);
-        let silent = silences(&seen.regions, seen.at());
+        let read = counts(state, &seen).await?;
         Ok(Page {
             frame: Frame::default(),
             chains,
             problems: problems.iter().map(|entry| Row::of(entry, &self.settings)).collect(),
             missing: missing(&held, &seen),
             unproven: self.unproven(&held, &seen),
-            silent: silent
-                .iter()
-                .map(|one| (plain(&one.place), quiet(one.found.lead.time.0), one.found.lead.time.0.to_string()))
-                .collect(),
+            silent: silences(&seen.regions, seen.at()).len(),
             regions: seen.regions.iter().map(|heard| self.heard_row(heard, &seen)).collect(),
             blind: self.blind(state).await?,
             canary: canary(state.canary().await?, &seen),
             owed: state.owed_digests().await?.len(),
-            files: self.files(state, &seen).await?,
+            files: read.iter().map(|(account, day)| self.files_row(account, day)).collect(),
             last: seen.last.map(Time::date).unwrap_or_default(),
         })
     }
@@ -165,6 +161,10 @@ impl Viewer {
             .collect()
     }
 
+    fn files_row(&self, account: &str, day: &DayCounts) -> (String, String, String, u64) {
+        (self.account_name(account), number(day.files), number(day.records), day.quarantined)
+    }
+
     fn heard_row(&self, heard: &trail::silence::Heard, seen: &Seen) -> HeardRow {
         HeardRow {
             account: self.account_name(&heard.account),
@@ -188,21 +188,6 @@ impl Viewer {
             }
         }
         Ok(blind)
-    }
-
-    /// Log files of the last day, by account: files, records, and those that could not be read.
-    async fn files(
-        &self,
-        state: &cloud::state::State,
-        seen: &Seen,
-    ) -> Result<Vec<(String, u64, u64, u64)>, cloud::Error> {
-        let Some(last) = seen.last else { return Ok(Vec::new()) };
-        let mut files = Vec::new();
-        for heard in state.accounts_heard().await? {
-            let day = state.day_counts(&last.date(), &heard.account).await?;
-            files.push((self.account_name(&heard.account), day.files, day.records, day.quarantined));
-        }
-        Ok(files)
     }
 }
 
