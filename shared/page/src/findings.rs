@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use trail::alert::{Entry, Status, finding_json};
 use trail::detection::{Category, Severity};
+use trail::finding::Finding;
 use trail::record::Outcome;
 use trail::settings::Settings;
 use trail::time::Time;
@@ -91,7 +92,7 @@ impl Row {
             day: finding.last_seen.date(),
             clock: finding.last_seen.clock(),
             place: plain(place),
-            said: plain(said),
+            said: shorter(&plain(said)),
             from: plain(from),
             count: format!("{}{more}", number(finding.event_count() as u64)),
             status: status(entry),
@@ -102,6 +103,15 @@ impl Row {
             around: around(entry),
         }
     }
+}
+
+/// Keys of log files by what stands behind their last slash: the rest says account, region and day once more.
+fn shorter(said: &str) -> String {
+    let short = |word: &str| match word.rsplit_once('/') {
+        Some((folder, name)) if folder.len() > 40 => format!("…/{name}"),
+        _ => word.to_owned(),
+    };
+    said.split(' ').map(short).collect::<Vec<String>>().join(" ")
 }
 
 /// The address of a finding's page.
@@ -128,13 +138,30 @@ pub(crate) fn spoken(value: &impl serde::Serialize) -> String {
     json!(value).as_str().unwrap_or_default().replace('_', " ")
 }
 
+/// Who is behind it, where records are and all say the same.
+pub(crate) fn actor(finding: &Finding) -> Option<&str> {
+    let name = Some(&finding.lead.actor.name).filter(|name| !name.is_empty());
+    let only = finding.facts.actors.first().filter(|_| finding.facts.actors.len() == 1);
+    // Actors are told with their role: `github-ci (role ci-deploy)`. The lake has names.
+    let name = name.or(only).map(|name| name.split(" (role ").next().unwrap_or(name));
+    name.filter(|_| is_of_record(finding))
+}
+
+/// Whether records are behind it, and not a log file or a setting.
+pub(crate) fn is_of_record(finding: &Finding) -> bool {
+    finding.event_ids.iter().any(|id| is_record(id))
+}
+
+/// Whether it is a record's id: CloudTrail's, or the hash that stands in for one.
+pub(crate) fn is_record(id: &str) -> bool {
+    let is_hex = |least: &[u8]| id.bytes().all(|byte| byte.is_ascii_hexdigit() || least.contains(&byte));
+    id.len() == 36 && is_hex(b"-") || id.len() == 64 && is_hex(b"")
+}
+
 /// All that its actor did, from a day before until a day after.
 fn who(entry: &Entry) -> Option<String> {
     let finding = &entry.finding;
-    let name = &finding.lead.actor.name;
-    if name.is_empty() || finding.lead.action.is_empty() {
-        return None;
-    }
+    let name = actor(finding)?;
     let span = Span::between(Time(finding.first_seen.0 - DAY), Time(finding.last_seen.0 + DAY));
     Some(crate::address::search("user", name, span))
 }
@@ -261,7 +288,7 @@ impl Asked {
             };
             match (known, name.as_str()) {
                 (false, _) => {
-                    notes.push(format!("`{}={}` says nothing here and was left out.", plain(&name), plain(&value)))
+                    notes.push(format!("`{}={}` says nothing here and was left out.", plain(&name), plain(&value)));
                 }
                 (true, "queue") => asked.queue = true,
                 (true, "status") => asked.status = value,
@@ -273,7 +300,7 @@ impl Asked {
             }
         }
         if asked.status.is_empty() {
-            asked.status = if asked.queue { "new" } else { "open" }.to_owned();
+            if asked.queue { "new" } else { "open" }.clone_into(&mut asked.status);
         }
         asked
     }
@@ -380,4 +407,141 @@ fn counted(entries: &[Entry]) -> String {
 /// The address of a list.
 pub(crate) fn list_href(pairs: &[(&str, &str)]) -> String {
     href("/findings", pairs)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::http::{Request, StatusCode};
+
+    use super::*;
+    use crate::testing::{filled, get, own_filled, send};
+
+    fn first_link(page: &str, after: &str) -> String {
+        let page = &page[page.find(after).expect(after)..];
+        let start = page.find("/findings/").expect("a link to a finding");
+        page[start..start + "/findings/".len() + 36].to_owned()
+    }
+
+    async fn post(pages: &Router, address: &str, form: &'static str) -> (StatusCode, String) {
+        let request = Request::post(format!("{address}/status"))
+            .header("host", "127.0.0.1:1")
+            .header("origin", "http://127.0.0.1:1")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .extension(Asking::at_this_machine("alice"))
+            .body(Body::from(form));
+        let (response, text) = send(pages, request.expect("a request")).await;
+        (response.status(), text)
+    }
+
+    #[tokio::test]
+    async fn the_list_shows_what_is_asked_for() {
+        let pages = filled().await;
+        let (_, all) = get(&pages, "/findings").await;
+        assert!(all.contains("tried to stop trail org-trail") && all.contains("MEDIUM"), "{all}");
+        let (_, severe) = get(&pages, "/findings?severity=critical").await;
+        assert!(severe.contains("tried to stop trail org-trail") && !severe.contains("tag high"), "{severe}");
+        let (_, review) = get(&pages, "/findings?queue=review").await;
+        assert!(review.contains("created user svc-backup") && !review.contains("tag critical"), "{review}");
+        assert!(!review.contains("s3-write-events"), "settings are not reviewed here");
+        let (_, other) = get(&pages, "/findings?account=staging&category=trail_settings").await;
+        assert!(other.contains("evidence-complete") && !other.contains("s3-write-events"), "{other}");
+        let (_, nobody) = get(&pages, "/findings?actor=nobody").await;
+        assert!(nobody.contains("Nothing that was read matches."), "{nobody}");
+    }
+
+    #[tokio::test]
+    async fn what_says_nothing_is_named() {
+        let (response, page) = get(&filled().await, "/findings?severity=terrible&x=%3Cb%3E").await;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert!(page.contains("`severity=terrible` says nothing here"), "{page}");
+        assert!(page.contains("`x=&#60;b&#62;`"), "{page}");
+    }
+
+    #[tokio::test]
+    async fn a_finding_shows_its_records_and_what_to_check() {
+        let pages = filled().await;
+        let (_, list) = get(&pages, "/findings?severity=critical").await;
+        let (response, page) = get(&pages, &first_link(&list, "tr class=\"critical new\">")).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert!(page.contains("<dt>WHEN</dt>") && page.contains("<dt>CHECK</dt>"), "{page}");
+        let (_, trail) = get(&pages, &stopped(&pages).await).await;
+        assert_eq!(trail.matches("/record?").count(), 3, "{trail}");
+        assert!(trail.contains("Also open for this actor") && trail.contains("T1562.008"), "{trail}");
+    }
+
+    #[tokio::test]
+    async fn what_was_counted_has_an_actor_and_records_and_a_setting_has_neither() {
+        let pages = filled().await;
+        let (_, list) = get(&pages, "/findings?queue=review&category=reconnaissance").await;
+        let (_, counted) = get(&pages, &first_link(&list, "many calls refused")).await;
+        assert!(
+            counted.contains("<dt>WHO</dt>") && counted.contains("/records?") && counted.contains("user=ci-deploy")
+        );
+        let records = counted.matches("/record?").count();
+        assert_eq!(records, 24, "{counted}");
+        let (_, list) = get(&pages, "/findings?category=trail_settings").await;
+        let (_, setting) = get(&pages, &first_link(&list, "tbody")).await;
+        assert!(!setting.contains("<dt>WHO</dt>") && setting.contains("The verdict, and how to mend it"), "{setting}");
+        assert!(setting.contains("No record is behind it."), "{setting}");
+    }
+
+    async fn stopped(pages: &Router) -> String {
+        let (_, list) = get(pages, "/findings?severity=critical").await;
+        let at = list.find("tried to stop trail org-trail").expect("it is listed");
+        let start = list[..at].rfind("/findings/").expect("its link");
+        list[start..start + "/findings/".len() + 36].to_owned()
+    }
+
+    #[tokio::test]
+    async fn a_decision_is_kept_with_who_and_why() {
+        let pages = own_filled().await;
+        let address = stopped(&pages).await;
+        let (status, _) = post(&pages, &address, "becomes=acknowledged&note=Called+%3Cb%3Eher").await;
+        assert_eq!(status, StatusCode::SEE_OTHER);
+        let (_, page) = get(&pages, &address).await;
+        assert!(page.contains("<b>acknowledged</b> by <bdi>alice on this machine</bdi>"), "{page}");
+        assert!(page.contains("Called &#60;b&#62;her"), "{page}");
+        let (status, _) = post(&pages, &address, "becomes=incident&note=OPS-1").await;
+        assert_eq!(status, StatusCode::SEE_OTHER);
+        let (_, page) = get(&pages, &address).await;
+        assert!(page.contains("closed as incident"), "{page}");
+        let (_, open) = get(&pages, "/findings?severity=critical").await;
+        assert!(!open.contains("tried to stop trail org-trail"), "{open}");
+    }
+
+    #[tokio::test]
+    async fn a_decision_without_reason_or_meaning_is_not_kept() {
+        let pages = filled().await;
+        let address = stopped(&pages).await;
+        for form in ["becomes=acknowledged&note=+", "becomes=gone&note=why", "note=why", "becomes=expected"] {
+            let (status, page) = post(&pages, &address, form).await;
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{form}");
+            assert!(page.contains("role=\"alert\""), "{page}");
+        }
+        let (_, page) = get(&pages, &address).await;
+        assert!(page.contains("Nobody has decided anything yet."), "{page}");
+        let elsewhere = Request::post(format!("{address}/status"))
+            .header("host", "127.0.0.1:1")
+            .header("origin", "http://example.com")
+            .extension(Asking::at_this_machine("alice"))
+            .body(Body::from("becomes=acknowledged&note=why"));
+        let (response, _) = send(&pages, elsewhere.expect("a request")).await;
+        assert_eq!(response.status(), StatusCode::FORBIDDEN);
+    }
+
+    #[tokio::test]
+    async fn no_such_finding() {
+        let (response, page) = get(&filled().await, "/findings/ffffffff").await;
+        assert_eq!(response.status(), StatusCode::NOT_FOUND);
+        assert!(page.contains("No such finding"), "{page}");
+    }
+
+    #[test]
+    fn long_keys_are_cut_to_their_names() {
+        let key = format!("log_changed: AWSLogs/{}/a.json.gz (why)", "x/".repeat(30));
+        assert_eq!(shorter(&key), "log_changed: …/a.json.gz (why)");
+        assert_eq!(shorter("opened 0.0.0.0/0 on sg-1"), "opened 0.0.0.0/0 on sg-1");
+    }
 }

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
-use cloud::state::State;
+use cloud::state::{DayCounts, State};
 use trail::silence::Heard;
 use trail::time::Time;
 
@@ -62,6 +62,23 @@ impl Viewer {
         let known = self.settings.accounts.get(account).map(|known| known.name.as_str());
         crate::text::plain(known.filter(|name| !name.is_empty()).unwrap_or(account))
     }
+}
+
+/// What was read of each account on the last day that log files were delivered, and on the day before it.
+pub(crate) async fn counts(state: &State, seen: &Seen) -> Result<Vec<(String, DayCounts)>, cloud::Error> {
+    let Some(last) = seen.last else { return Ok(Vec::new()) };
+    let mut counts = Vec::new();
+    for heard in state.accounts_heard().await? {
+        let mut sum = DayCounts::default();
+        for day in [Time(last.0 - 86_400), last] {
+            let day = state.day_counts(&day.date(), &heard.account).await?;
+            sum.files += day.files;
+            sum.records += day.records;
+            sum.quarantined += day.quarantined;
+        }
+        counts.push((heard.account, sum));
+    }
+    Ok(counts)
 }
 
 /// A page that rests on the state, over a lake alone.

@@ -19,7 +19,7 @@ use crate::Viewer;
 use crate::address::{Address, Kind, SPANS, Span};
 use crate::findings::{Mark, Row, is_for_review, list_href, marks, short, sort};
 use crate::frame::{Frame, show};
-use crate::held::Seen;
+use crate::held::{Seen, counts};
 use crate::presets;
 use crate::text::{how_long, number, plain};
 use crate::trails::worst_first;
@@ -211,16 +211,10 @@ impl Viewer {
         let audited = state.audited().await?.unwrap_or_default().len();
         let (heard, of) = (seen.accounts().len(), audited.max(self.settings.accounts.len()).max(seen.accounts().len()));
         line.said.push(format!("{} of {} accounts heard", number(heard as u64), number(of as u64)));
-        let mut unread = 0;
-        for account in state.accounts_heard().await? {
-            unread += state.day_counts(&last.date(), &account.account).await?.quarantined;
-        }
+        let unread: u64 = counts(state, seen).await?.iter().map(|(_, day)| day.quarantined).sum();
         match unread {
             0 => line.said.push("0 records unread".to_owned()),
-            n => line.warn(
-                &format!("{} records of {} could not be read", number(n), last.date()),
-                "/findings?category=integrity",
-            ),
+            n => line.warn(&format!("{} records could not be read", number(n)), "/findings?category=integrity"),
         }
         line.digests(&state.chains().await?, seen);
         for silence in silences(&seen.regions, seen.at()) {
@@ -396,4 +390,61 @@ fn day_of((from, to): (Time, Time), buckets: &[Bucket], found: &[Mark], address:
 
 fn hm(time: Time) -> String {
     time.clock().chars().take(5).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::StatusCode;
+
+    use super::*;
+    use crate::testing::{empty, filled, get, pages, record};
+
+    #[tokio::test]
+    async fn the_first_screen_says_how_things_stand() {
+        let (response, page) = get(&filled().await, "/").await;
+        assert_eq!(response.status(), StatusCode::OK);
+        for part in [
+            "Seen to 00:10 (2 h ago)",
+            "3 of 3 accounts heard",
+            "0 records unread",
+            "digests verified to 01:05",
+            "1 problem with what AWS signed",
+            "svc-backup tried to stop trail org-trail",
+            "IAM 1",
+            "9 fail</strong>, 3 unknown, 25 pass",
+            "What did root do?",
+            "class=\"mark critical\"",
+        ] {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_missing_says_what_to_do() {
+        let (_, alone) = get(&pages(&[record(1, "RunInstances", "alice")]).await, "/").await;
+        assert!(alone.contains("Records alone") && alone.contains("<strong>1</strong> records"), "{alone}");
+        let (response, nothing) = get(&empty().await, "/").await;
+        assert_eq!(response.status(), StatusCode::OK);
+        for part in ["No log file was read yet", "Nothing severe is open.", "not looked at yet", "holds no records yet"]
+        {
+            assert!(nothing.contains(part), "{part}: {nothing}");
+        }
+    }
+
+    #[test]
+    fn bars_stand_on_the_ground_and_never_beyond_the_top() {
+        let (from, to) = (Time(0), Time(86_400));
+        let bucket =
+            |at: i64, total, writes, errors| Bucket { start: Time(at * 900), seconds: 900, total, errors, writes };
+        let buckets = [bucket(0, 1, 0, 0), bucket(1, 1_000_000, 1, 1), bucket(95, 500_000, 500_000, 0)];
+        let day = day_of((from, to), &buckets, &[], &Address::default());
+        assert_eq!(day.width, 960);
+        for bar in &day.bars {
+            for (top, tall) in [bar.total, bar.writes, bar.errors] {
+                assert_eq!(top + tall, HEIGHT, "{bar:?}");
+            }
+            assert!(bar.total.1 >= 2 && bar.x + 10 <= day.width, "what is there can be seen: {bar:?}");
+        }
+        assert_eq!(day.bars[1].total.0, 0);
+    }
 }

@@ -7,7 +7,7 @@ use askama::Template;
 use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
-use cloud::state::{ChainState, DigestRecord, Query};
+use cloud::state::{ChainState, DayCounts, DigestRecord, Query};
 use trail::detection::Category;
 use trail::digest::DigestName;
 use trail::silence::silences;
@@ -16,7 +16,7 @@ use trail::time::Time;
 use crate::Viewer;
 use crate::findings::{Row, sort};
 use crate::frame::{Frame, show};
-use crate::held::{Seen, failed, no_state};
+use crate::held::{Seen, counts, failed, no_state};
 use crate::text::{how_long, number, plain};
 use cloud::asking::Asking;
 
@@ -37,12 +37,12 @@ struct Page {
     problems: Vec<Row>,
     missing: Vec<Missing>,
     unproven: Vec<String>,
-    silent: Vec<(String, String, String)>,
+    silent: usize,
     regions: Vec<HeardRow>,
     blind: Vec<(String, Vec<String>)>,
     canary: (bool, String),
     owed: usize,
-    files: Vec<(String, u64, u64, u64)>,
+    files: Vec<(String, String, String, u64)>,
     last: String,
 }
 
@@ -114,24 +114,20 @@ impl Viewer {
         let query = Query { days: 90, category: Some(Category::Integrity), ..Query::default() };
         let mut problems = state.findings(&query, seen.today()).await?;
         sort(&mut problems);
-        let quiet = |time: Time| how_long(seen.at().0 - time.0);
-        let silent = silences(&seen.regions, seen.at());
+        let read = counts(state, &seen).await?;
         Ok(Page {
             frame: Frame::default(),
             chains,
             problems: problems.iter().map(|entry| Row::of(entry, &self.settings)).collect(),
             missing: missing(&held, &seen),
             unproven: self.unproven(&held, &seen),
-            silent: silent
-                .iter()
-                .map(|one| (plain(&one.place), quiet(one.found.lead.time.0), one.found.lead.time.0.to_string()))
-                .collect(),
+            silent: silences(&seen.regions, seen.at()).len(),
             regions: seen.regions.iter().map(|heard| self.heard_row(heard, &seen)).collect(),
             blind: self.blind(state).await?,
             canary: canary(state.canary().await?, &seen),
             owed: state.owed_digests().await?.len(),
-            files: self.files(state, &seen).await?,
-            last: seen.last.map(|last| last.date()).unwrap_or_default(),
+            files: read.iter().map(|(account, day)| self.files_row(account, day)).collect(),
+            last: seen.last.map(Time::date).unwrap_or_default(),
         })
     }
 
@@ -165,6 +161,10 @@ impl Viewer {
             .collect()
     }
 
+    fn files_row(&self, account: &str, day: &DayCounts) -> (String, String, String, u64) {
+        (self.account_name(account), number(day.files), number(day.records), day.quarantined)
+    }
+
     fn heard_row(&self, heard: &trail::silence::Heard, seen: &Seen) -> HeardRow {
         HeardRow {
             account: self.account_name(&heard.account),
@@ -188,21 +188,6 @@ impl Viewer {
             }
         }
         Ok(blind)
-    }
-
-    /// Log files of the last day, by account: files, records, and those that could not be read.
-    async fn files(
-        &self,
-        state: &cloud::state::State,
-        seen: &Seen,
-    ) -> Result<Vec<(String, u64, u64, u64)>, cloud::Error> {
-        let Some(last) = seen.last else { return Ok(Vec::new()) };
-        let mut files = Vec::new();
-        for heard in state.accounts_heard().await? {
-            let day = state.day_counts(&last.date(), &heard.account).await?;
-            files.push((self.account_name(&heard.account), day.files, day.records, day.quarantined));
-        }
-        Ok(files)
     }
 }
 
@@ -248,5 +233,64 @@ fn canary(last: Option<cloud::state::Canary>, seen: &Seen) -> (bool, String) {
                 how_long(canary.found.0 - canary.sent.0)
             ),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{empty, filled, get};
+
+    #[tokio::test]
+    async fn chains_stand_with_their_hours_and_problems() {
+        let (_, page) = get(&filled().await, "/integrity").await;
+        assert_eq!(page.matches("class=\"windows\"").count(), 5, "{page}");
+        assert!(page.contains("23 of the last 24 hours verified without a problem"), "{page}");
+        assert!(page.contains(": log_changed</title>"), "{page}");
+        assert!(page.contains("None is overdue.") && page.contains("2 questions without an answer"), "{page}");
+    }
+
+    #[tokio::test]
+    async fn nothing_was_followed() {
+        let (_, page) = get(&empty().await, "/integrity").await;
+        for part in ["No chain was followed yet", "None has come through", "No log file was read yet"] {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+    }
+
+    #[test]
+    fn an_hour_without_a_digest_is_no_pass() {
+        let key = "AWSLogs/111122223333/CloudTrail-Digest/eu-west-1/2026/11/20/\
+                   111122223333_CloudTrail-Digest_eu-west-1_t_eu-west-1_20261120T100000Z.json.gz";
+        let end = Time::parse("2026-11-20T10:00:00Z").expect("a time");
+        let head = trail::digest::ChainHead {
+            chain: DigestName::parse(key).expect("a digest's name").chain,
+            bucket: String::new(),
+            object: key.to_owned(),
+            start: Time(end.0 - 3600),
+            end,
+            hash: String::new(),
+            signature: None,
+        };
+        let chain = ChainState {
+            head,
+            since: Time(end.0 - 7200),
+            digests: 1,
+            logs: 0,
+            problems: 0,
+            foreign: 0,
+            compared: end,
+            last_problem: None,
+            v: 1,
+        };
+        let record = DigestRecord {
+            object: key.to_owned(),
+            sha256: String::new(),
+            logs: 0,
+            problems: Vec::new(),
+            verified: end,
+        };
+        let classes: Vec<&str> = (0..3).map(|ago| window(&chain, std::slice::from_ref(&record), ago).class).collect();
+        assert_eq!(classes, ["pass", "blind", "none"]);
     }
 }

@@ -62,7 +62,7 @@ struct Asked {
 struct Count {
     status: &'static str,
     shown: String,
-    count: String,
+    verdicts: String,
     href: String,
     on: bool,
 }
@@ -146,7 +146,7 @@ impl Asked {
         }
         if asked.status.is_empty() {
             let narrowed = !asked.control.is_empty() || !asked.framework.is_empty();
-            asked.status = if narrowed { "all" } else { "open" }.to_owned();
+            if narrowed { "all" } else { "open" }.clone_into(&mut asked.status);
         }
         asked
     }
@@ -319,7 +319,7 @@ fn counts(form: &Asked, verdicts: &[HeldVerdict]) -> Vec<Count> {
     let count = |status: Status| Count {
         status: class(status),
         shown: spoken(status).to_lowercase(),
-        count: number(of(status) as u64),
+        verdicts: number(of(status) as u64),
         href: form.with("status", status.word()),
         on: form.status == status.word(),
     };
@@ -406,5 +406,50 @@ impl VerdictRow {
             history: href("/trails", &own),
             open,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{empty, filled, get, pages, record};
+
+    #[tokio::test]
+    async fn verdicts_stand_with_reason_evidence_and_the_way_to_mend_them() {
+        let pages = filled().await;
+        let (_, page) = get(&pages, "/trails").await;
+        for part in ["12 of 103 verdicts", "<b>25</b> pass", "accounts 3/3", "GetTrailStatus denied to"] {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+        assert!(!page.contains("said pass\">PASS"), "{page}");
+        let (_, one) = get(&pages, "/trails?account=111122223333&control=management-events-complete").await;
+        for part in [
+            "1 of 103 verdicts",
+            "aws cloudtrail put-event-selectors",
+            "said over time",
+            "CIS 7.0 4.1",
+            "&#34;sha256&#34;",
+            "2026-11-20T12:00:00Z",
+        ] {
+            assert!(one.contains(part), "{part}: {one}");
+        }
+    }
+
+    #[tokio::test]
+    async fn filters_hold_together() {
+        let pages = filled().await;
+        let (_, page) = get(&pages, "/trails?status=UNKNOWN").await;
+        assert!(page.contains("3 of 103 verdicts"), "{page}");
+        let (_, page) = get(&pages, "/trails?status=UNKNOWN&account=111122223333").await;
+        assert!(page.contains("0 of 103 verdicts") && page.contains("Nothing to mend here."), "{page}");
+        let (_, page) = get(&pages, "/trails?status=GOOD").await;
+        assert!(page.contains("`status=GOOD` says nothing here"), "{page}");
+    }
+
+    #[tokio::test]
+    async fn nothing_was_looked_at() {
+        let (_, page) = get(&empty().await, "/trails").await;
+        assert!(page.contains("Nobody has looked yet"), "{page}");
+        let (_, page) = get(&pages(&[record(1, "RunInstances", "alice")]).await, "/trails").await;
+        assert!(page.contains("No state here"), "{page}");
     }
 }

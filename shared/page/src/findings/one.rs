@@ -16,7 +16,7 @@ use trail::detection::Category;
 use trail::facts::Facts;
 use trail::time::Time;
 
-use super::{Row, href_of, spoken};
+use super::{Row, actor, href_of, is_of_record, is_record, spoken};
 use crate::Viewer;
 use crate::address::{Address, Kind, Span, href};
 use crate::frame::{Frame, Trouble, show, trouble};
@@ -131,7 +131,7 @@ impl Viewer {
         let told = message(&entry, &self.settings, &Related { issued_by, ..Related::default() });
         let detection = trail::detections::find(&finding.detection_id);
         let (records, objects, unheld) = self.records_of(&entry).await;
-        let of_record = !finding.lead.action.is_empty();
+        let of_record = is_of_record(finding);
         Ok(Page {
             frame: Frame::default(),
             title: plain(detection.map_or(&*finding.detection_id, |detection| detection.title)),
@@ -160,8 +160,7 @@ impl Viewer {
     /// The records behind a finding as the lake has them, what else it rests on, and how many the lake does not hold.
     async fn records_of(&self, entry: &Entry) -> (Vec<RecordRow>, Vec<String>, usize) {
         let finding = &entry.finding;
-        let is_record = |id: &&String| is_uuid(id) || id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let (ids, objects): (Vec<&String>, Vec<&String>) = finding.event_ids.iter().partition(is_record);
+        let (ids, objects): (Vec<&String>, Vec<&String>) = finding.event_ids.iter().partition(|id| is_record(id));
         let objects = objects.into_iter().map(|object| plain(object)).collect();
         let wanted: Vec<&str> = ids.iter().take(SHOWN).map(|id| id.as_str()).collect();
         if wanted.is_empty() {
@@ -192,10 +191,7 @@ impl Viewer {
         state: &cloud::state::State,
         (entry, today): (&Entry, Time),
     ) -> Result<Vec<Row>, cloud::Error> {
-        let actor = entry.finding.lead.actor.name.clone();
-        if actor.is_empty() || entry.finding.lead.action.is_empty() {
-            return Ok(Vec::new());
-        }
+        let Some(actor) = actor(&entry.finding).map(str::to_owned) else { return Ok(Vec::new()) };
         let query = Query { days: 30, actor: Some(actor), ..Query::default() };
         let mut others = state.findings(&query, today).await?;
         others.retain(|other| other.status != Status::Closed && other.finding.finding_id != entry.finding.finding_id);
@@ -213,10 +209,6 @@ fn parts(text: &str, of_record: bool) -> Vec<(String, String)> {
     lines.filter(|(head, _)| heads.contains(&head.as_str())).collect()
 }
 
-fn is_uuid(text: &str) -> bool {
-    text.len() == 36 && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
-}
-
 /// The day before and after.
 fn nearby(entry: &Entry) -> Span {
     Span::between(Time(entry.finding.first_seen.0 - 86_400), Time(entry.finding.last_seen.0 + 86_400))
@@ -232,10 +224,9 @@ fn more(entry: &Entry, of_record: bool) -> Option<String> {
     let span = Span::between(finding.first_seen, Time(finding.last_seen.0 + 1));
     let all = Address { span, kind: Kind::All, ..Address::default() };
     let actions: Vec<&str> = finding.facts.actions.iter().map(String::as_str).collect();
-    let all = all.with("action", &actions.join(","));
-    let actor = finding.lead.actor.name.as_str();
-    let single = finding.facts.actors.len() == 1 && !actor.is_empty();
-    of_record.then(|| if single { all.with("user", actor).href() } else { all.href() })
+    let all = if actions.is_empty() { all } else { all.with("action", &actions.join(",")) };
+    let all = actor(finding).map_or(all.clone(), |actor| all.with("user", actor));
+    of_record.then(|| all.href())
 }
 
 /// Where trail settings and digests are shown.
