@@ -357,7 +357,9 @@ async fn a_file_that_cannot_be_read_is_said_of_the_answer() {
     store.put(&path, PutPayload::from_static(b"no parquet")).await.unwrap();
     let lake = Lake::new(store, Path::from("lake"));
     let text = started(3, &session("ops", "s", "ASIANEW"), json!({})).to_string();
-    lake.write_hot(&[Facts::of(&Record::parse(&text).unwrap(), Hint::default()).unwrap()]).await.unwrap();
+    let mut hot = lake::Hot::default();
+    hot.push(&Facts::of(&Record::parse(&text).unwrap(), Hint::default()).unwrap());
+    lake.write_hot(hot.seal().unwrap()).await.unwrap();
     let who = lake.who(INSTANCE, None, None).await.unwrap();
     assert!(who.partial && who.deeds[0].chain.partial);
     assert!(who.deeds[0].chain.to_string().contains("could not be read"));
