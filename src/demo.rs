@@ -61,7 +61,7 @@ pub(crate) async fn run(arguments: DemoArgs) -> anyhow::Result<Ending> {
     }
     output::note(NEXT);
     drop(printer);
-    if arguments.no_view { Ok(Ending::Done) } else { serve(engine.settings().clone()).await }
+    if arguments.no_view { Ok(Ending::Done) } else { Box::pin(serve(engine.settings().clone())).await }
 }
 
 /// The page over the day, as a deployment would have kept it.

@@ -10,6 +10,7 @@ use cloud::ingest::{Ingest, Totals};
 use cloud::metrics::Metrics;
 use cloud::rebuild::RawFile;
 use cloud::stores::{Stores, folder};
+use lake::lock::Lock;
 use trail::envelope::ObjectRef;
 use trail::settings::Own;
 
@@ -37,7 +38,13 @@ pub(crate) async fn run(arguments: IngestArgs) -> anyhow::Result<Ending> {
         bar.inc(batch.len() as u64);
     }
     bar.finish_and_clear();
-    Compact::new(ingest.into_deployment()).everything().await?;
+    match Lock::take(&arguments.data)? {
+        Some(_lock) => Compact::new(ingest.into_deployment()).everything().await?,
+        // Searches read hot files, too, and the next run absorbs them.
+        None => output::note(
+            "another qtrail puts the days of this lake in order: these records stay hot until the next run",
+        ),
+    }
     problems.iter().for_each(|problem| output::note(problem));
     output::note(&format!(
         "files={} records={} quarantined={} lake={} findings={} seconds={:.2}",

@@ -1,5 +1,6 @@
 //! `qtrail rebuild`: days of the lake, made again from raw log files.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -7,6 +8,7 @@ use anyhow::bail;
 use cloud::rebuild::{RawFile, Rebuild, Rebuilt};
 use cloud::stores::{Place, Stores, folder};
 use lake::layout::Day;
+use lake::lock::Lock;
 
 use crate::Ending;
 use crate::cli::RebuildArgs;
@@ -27,6 +29,7 @@ pub(crate) async fn run(arguments: RebuildArgs) -> anyhow::Result<Ending> {
     files.retain(|file| days.iter().any(|day| file.may_hold(*day)));
     let started = Instant::now();
     let rebuild = Rebuild::new(place, stores);
+    let _lock = lock(&arguments)?;
     let totals = each_day(&rebuild, &days, &files, &mut problems).await;
     problems.iter().for_each(|problem| output::note(problem));
     output::note(&format!(
@@ -39,6 +42,19 @@ pub(crate) async fn run(arguments: RebuildArgs) -> anyhow::Result<Ending> {
     ));
     let clean = problems.is_empty() && totals.all.quarantined == 0;
     Ok(if clean { Ending::Done } else { Ending::Unread })
+}
+
+/// The right to write into a folder's lake; S3's parts are written on the condition that they are as they were read.
+fn lock(arguments: &RebuildArgs) -> anyhow::Result<Option<Lock>> {
+    let folder = arguments.lake.as_deref().map_or(arguments.data.as_path(), Path::new);
+    if !folder.is_dir() {
+        return Ok(None);
+    }
+    let lock = Lock::take(folder)?;
+    if lock.is_none() {
+        bail!("another qtrail writes into the lake in {}: run it again when that has ended", folder.display());
+    }
+    Ok(lock)
 }
 
 #[derive(Default)]

@@ -195,3 +195,56 @@ async fn other_hosts_and_those_without_the_token_are_refused() {
         assert_eq!(answer.status().as_u16(), status, "{path} {headers:?}");
     }
 }
+
+/// `qtrail demo` ends with its page.
+#[tokio::test]
+async fn the_demo_ends_with_every_page_over_its_day() {
+    let output = Output::default();
+    let mut command = command::command();
+    command.arg("demo");
+    let _process = Process::spawn(&mut command, &output);
+    let address = output.line_with("/?token=").await.expect("the page's address");
+    let browser = Browser::start().await;
+    browser.open(&address).await;
+    let host = address.split("/?").next().expect("a host");
+    for (name, path, wanted) in [
+        ("now", "/", ".asks"),
+        ("records", "/records?t=7d&writes=all", "tr.row"),
+        ("who", "/who?resource=sg-0a1b2c3d4e5f60718", ".deeds .steps"),
+        ("findings", "/findings", "main table"),
+        ("review", "/findings?queue=review", "main table"),
+        ("trails", "/trails", "main table"),
+        ("integrity", "/integrity", "main table"),
+    ] {
+        browser.open(&format!("{host}{path}")).await;
+        browser.until(&format!("document.querySelector('{wanted}')")).await;
+        let picture = browser.screenshot().await;
+        assert!(picture.starts_with(b"\x89PNG"), "{name}");
+        // For the documentation, when it is asked for.
+        if let Some(folder) = std::env::var_os("QTRAIL_SCREENS") {
+            fs::write(std::path::Path::new(&folder).join(format!("{name}.png")), picture).expect("a picture");
+        }
+    }
+    browser.open(&format!("{host}/records?t=7d&writes=all")).await;
+    browser.click("tr.row a.open").await;
+    browser.until("document.querySelector('#panel .chain li')").await;
+    browser.click("#panel .verify a.button").await;
+    browser.until("document.querySelector('#panel .verify strong')").await;
+    if let Some(folder) = std::env::var_os("QTRAIL_SCREENS") {
+        fs::write(std::path::Path::new(&folder).join("record.png"), browser.screenshot().await).expect("a picture");
+    }
+}
+
+/// A finding gets its status on the page, with a note.
+#[tokio::test]
+async fn the_status_of_a_finding_is_set_with_a_note() {
+    let view = View::open().await;
+    view.visit("/findings").await;
+    view.browser.until("document.querySelector('main table a[href^=\"/findings/\"]')").await;
+    view.browser.click("main table a[href^=\"/findings/\"]").await;
+    view.browser.click("form[action$=\"/status\"] [value=acknowledged]").await;
+    view.browser.type_into("form[action$=\"/status\"] [name=note]", "Asked the team; planned.").await;
+    view.browser.click("form[action$=\"/status\"] button").await;
+    view.browser.until("document.body.textContent.includes('Asked the team; planned.')").await;
+    view.browser.until("document.body.textContent.toLowerCase().includes('acknowledged')").await;
+}

@@ -68,11 +68,6 @@ impl Browser {
         self.client.active_element().await.expect("a focus").send_keys(keys).await.expect(keys);
     }
 
-    /// How many there are of what a selector names.
-    pub(crate) async fn count(&self, selector: &str) -> usize {
-        self.client.find_all(Locator::Css(selector)).await.expect(selector).len()
-    }
-
     /// What a script answers.
     pub(crate) async fn run(&self, script: &str) -> Value {
         self.client.execute(script, Vec::new()).await.expect(script)

@@ -429,7 +429,7 @@ mod tests {
             .header("host", "127.0.0.1:1")
             .header("origin", "http://127.0.0.1:1")
             .header("content-type", "application/x-www-form-urlencoded")
-            .extension(Asking::at_this_machine("alice"))
+            .extension(Asking::local("alice", Time(0)))
             .body(Body::from(form));
         let (response, text) = send(pages, request.expect("a request")).await;
         (response.status(), text)
@@ -525,7 +525,7 @@ mod tests {
         let elsewhere = Request::post(format!("{address}/status"))
             .header("host", "127.0.0.1:1")
             .header("origin", "http://example.com")
-            .extension(Asking::at_this_machine("alice"))
+            .extension(Asking::local("alice", Time(0)))
             .body(Body::from("becomes=acknowledged&note=why"));
         let (response, _) = send(&pages, elsewhere.expect("a request")).await;
         assert_eq!(response.status(), StatusCode::FORBIDDEN);

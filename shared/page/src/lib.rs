@@ -7,7 +7,7 @@
 //! /                    how things stand            /findings, /findings/{id}     with status and notes
 //! /records             search                      /trails                       verdicts
 //! /record              one record                  /integrity                    digest chains
-//! /export.csv, .json   what was searched for
+//! /export.csv, .json   what was searched for           /who                          what became of a resource
 //! ```
 
 use std::sync::{Arc, Mutex};
@@ -41,6 +41,7 @@ mod runs;
 pub mod security;
 mod text;
 mod trails;
+mod who;
 
 #[cfg(test)]
 mod testing;
@@ -109,6 +110,7 @@ pub fn router(viewer: Arc<Viewer>) -> Router {
         .route("/records/more", get(records::more))
         .route("/records/sql", get(export::statement))
         .route("/record", get(record::page))
+        .route("/who", get(who::page))
         .route("/export.csv", get(export::csv))
         .route("/export.json", get(export::json))
         .route("/findings", get(findings::list))

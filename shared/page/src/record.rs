@@ -11,6 +11,7 @@ use axum::response::Response;
 use cloud::asking::Asking;
 use cloud::verify::prove::{Prover, Shown, Standing};
 use lake::layout::Day;
+use lake::who::{Chain, Seen};
 use trail::detection::Severity;
 use trail::facts::Facts;
 use trail::time::Time;
@@ -38,6 +39,11 @@ impl Place {
     pub(crate) fn of(facts: &Facts<'_>) -> Self {
         let day = Some(Day::of(facts.event_time));
         Self { day, account: facts.account.to_string(), id: facts.event_id.to_string() }
+    }
+
+    /// Where a record of this day, account and id is.
+    pub(crate) fn at(day: Day, account: &str, id: &str) -> Self {
+        Self { day: Some(day), account: account.to_owned(), id: id.to_owned() }
     }
 
     /// Reads what [`fmt::Display`] wrote.
@@ -83,6 +89,8 @@ pub(crate) struct Detail {
     pub(crate) around: Vec<Link>,
     /// The record as it was delivered, set out.
     pub(crate) raw: String,
+    /// Who stands behind it, from the record upwards; then where that ends.
+    pub(crate) chain: Vec<Step>,
     /// Its own page.
     pub(crate) href: String,
     /// Whether it is what AWS signed, where that was asked: in a word, and why.
@@ -111,6 +119,30 @@ pub(crate) struct Item {
     pub(crate) href: Option<String>,
     /// Whether people want to copy it.
     pub(crate) copy: bool,
+    /// Of a resource: who made and changed it.
+    pub(crate) who: Option<String>,
+}
+
+/// A step of a chain.
+#[derive(Debug)]
+pub(crate) struct Step {
+    /// Why it leads up, and to whom.
+    pub(crate) text: String,
+    /// The record that says so.
+    pub(crate) href: Option<String>,
+}
+
+/// A chain as steps, its end the last.
+pub(crate) fn steps(chain: &Chain) -> Vec<Step> {
+    let step = |text: String, seen: &Seen| Step {
+        text,
+        href: Some(Place::at(Day::of(seen.time), &seen.account, &seen.id).href("")),
+    };
+    let links = chain.links.iter().map(|link| step(format!("{}: {}", link.why, link.seen), &link.seen));
+    let end = Step { text: chain.end.to_string(), href: None };
+    let made = chain.made.iter().map(|seen| step(format!("who was let in by {seen}"), seen));
+    let partial = chain.partial.then(|| Step { text: "some files could not be read".to_owned(), href: None });
+    links.chain([end]).chain(made).chain(partial).collect()
 }
 
 /// Somewhere to go.
@@ -192,11 +224,20 @@ impl Viewer {
             blocks: blocks(self, &facts),
             changes: changes::of(&facts, before.as_ref()),
             around: around_it(&facts),
+            chain: self.steps(&facts).await,
             raw: plain(&indented(&facts.json)),
             href: place.href(""),
             proven: None,
             prove: self.logs.is_some().then(|| (place.href("") + "&verify=yes", place.href("panel") + "&verify=yes")),
         }))
+    }
+
+    /// The chain of a record. What goes wrong here is said in its place: the record itself can be shown.
+    async fn steps(&self, facts: &Facts<'_>) -> Vec<Step> {
+        match self.lake.chain(facts).await {
+            Ok(chain) => steps(&chain),
+            Err(error) => vec![Step { text: format!("the chain could not be followed: {error}"), href: None }],
+        }
     }
 
     /// Whether a record is what AWS signed, as far as its log file and the digests say.
@@ -268,14 +309,14 @@ impl<'f> Items<'f> {
             let time = self.facts.event_time;
             let week = Span::between(Time(time.0 - 3 * 86_400), Time(time.0 + 4 * 86_400));
             let href = (!field.is_empty()).then(|| search(field, value, week));
-            self.items.push(Item { label, value: plain(value), href, copy: true });
+            self.items.push(Item { label, value: plain(value), href, copy: true, who: None });
         }
         self
     }
 
     fn say(mut self, label: &'static str, value: &str) -> Self {
         if !value.is_empty() {
-            self.items.push(Item { label, value: plain(value), href: None, copy: false });
+            self.items.push(Item { label, value: plain(value), href: None, copy: false, who: None });
         }
         self
     }
@@ -319,6 +360,9 @@ fn targets(viewer: &Viewer, facts: &Facts<'_>) -> Vec<Item> {
     let mut items = Items::of(facts);
     for resource in &facts.resources {
         items = items.add("resource", resource, "resource");
+        if let Some(item) = items.items.last_mut() {
+            item.who = Some(href("/who", &[("resource", resource.to_string())]));
+        }
     }
     for kind in &facts.resource_types {
         items = items.add("type", kind, "resource-type");
