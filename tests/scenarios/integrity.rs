@@ -1,5 +1,6 @@
 //! Digests as they are delivered, through the real functions: what AWS signed, what was read, what is there.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -72,9 +73,11 @@ impl Verified {
         self.verify.invoke(&json!({"do": what})).await.expect("verify runs")
     }
 
+    /// Each kind of finding once: around midnight a chain has one of yesterday and one of today.
     async fn found(&self) -> Vec<(String, Severity)> {
         let findings = self.stack.findings().await;
-        findings.into_iter().map(|finding| (finding.detection_id, finding.severity)).collect()
+        let kinds = findings.into_iter().map(|finding| (finding.detection_id, finding.severity));
+        kinds.collect::<BTreeSet<_>>().into_iter().collect()
     }
 }
 
@@ -203,7 +206,7 @@ async fn digests_that_are_gone_are_missing_each_of_them() {
     verified.run("digests").await;
     let found = verified.stack.findings().await;
     assert_eq!(verified.found().await, only("digest-missing", Severity::Critical));
-    assert_eq!(found[0].event_count(), 2, "{found:?}");
+    assert_eq!(found.iter().map(|finding| finding.event_count()).sum::<usize>(), 2, "{found:?}");
 }
 
 #[tokio::test]

@@ -311,7 +311,9 @@ fn parts_are_absorbed_side_by_side_and_none_twice_at_once() {
     let timeout = stack.property("CompactFunction", "/Timeout").as_i64().expect("seconds");
     assert!(stack.property("CompactQueue", "/VisibilityTimeout").as_i64() >= Some(6 * timeout));
     let plan = stack.property("CompactFunction", "/Events/Plan").clone();
-    assert_eq!((payload(&plan), &plan["Properties"]["Schedule"]), (json!({"do": "plan"}), &json!("rate(10 minutes)")));
+    let last_days = json!({"do": "plan", "days": 2});
+    assert_eq!((payload(&plan), &plan["Properties"]["Schedule"]), (last_days, &json!("rate(10 minutes)")));
+    assert_eq!(payload(stack.property("CompactFunction", "/Events/Stragglers")), json!({"do": "plan"}), "all days");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use trail::facts::Facts;
 
-/// The version of the schema, kept in each file's metadata under [`VERSION_KEY`].
+/// The version of the schema, kept in each file's metadata under `qtrail.schema`.
 pub const VERSION: u32 = 1;
 
 /// The metadata key of the version.
