@@ -99,7 +99,7 @@ impl Corpus {
     }
 
     /// The same, not yet packed.
-    pub(crate) fn deliveries(&self) -> impl Iterator<Item = Delivery> {
+    pub(crate) fn deliveries(&self) -> impl Iterator<Item = Delivery> + use<> {
         let mut author = Author::new(self.clone());
         std::iter::from_fn(move || author.next_delivery())
     }

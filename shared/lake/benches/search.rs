@@ -4,12 +4,12 @@
 //! cargo bench -p lake --bench search -- --records 10000000 --dir /var/tmp/lake --python venv/bin/python
 //! ```
 //!
-//! The lake is made once and used again. Without `--python` (an interpreter that has `duckdb`) only the own figures are
+//! The lake is made once, of made-up log files or of those in the folder `--logs`, and used again: what making it takes is
+//! printed, too. `--hot 5000` leaves its last day in so many hot files. Without `--python` (an interpreter that has `duckdb`) only the own figures are
 //! printed. `--delay 30` puts so many milliseconds in front of each request, as a far store does.
 
-#![expect(clippy::print_stdout, reason = "the figures are what it is for")]
+#![expect(clippy::print_stdout, clippy::cast_precision_loss, reason = "the figures are what it is for")]
 
-use std::fmt::Write as _;
 use std::path::{Path as File, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -19,24 +19,17 @@ use std::time::{Duration, Instant};
 use lake::answer::{Outline, Page};
 use lake::query::Field;
 use lake::{Lake, Query};
+use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
-use trail::facts::{Facts, Hint};
-use trail::record::Record;
-use trail::time::Time;
 
-use corpus::Corpus;
 use far::Far;
-use parts::{Layout, part};
 
 #[path = "../../../benches/corpus.rs"]
 #[expect(dead_code, reason = "other benchmarks use the rest")]
 mod corpus;
 mod far;
-#[path = "../tests/parts/mod.rs"]
-#[expect(dead_code, reason = "the tests use the rest")]
-mod parts;
+mod made;
 
 /// 2026-10-01.
 const START: i64 = 1_790_812_800;
@@ -58,23 +51,26 @@ struct Arguments {
     records: usize,
     hot: usize,
     dir: PathBuf,
+    logs: Option<PathBuf>,
     python: Option<PathBuf>,
     delay: u64,
-    builds: bool,
+    step: Option<String>,
 }
 
 fn main() {
     let arguments = Arguments::read();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
-    if arguments.builds {
-        return runtime.block_on(build(&arguments));
+    match arguments.step.as_deref() {
+        Some("write") => return runtime.block_on(made::write(&arguments)),
+        Some("absorb") => return runtime.block_on(made::absorb(&arguments)),
+        _ => {}
     }
     if !arguments.dir.join("needles").exists() {
-        // In another process, so that its memory is not counted here.
-        let program = std::env::current_exe().expect("a program");
-        let built = Command::new(program).arg("--build").args(arguments.again()).status().expect("started");
-        assert!(built.success(), "the lake could not be made");
+        arguments.step("write");
+        if arguments.hot == 0 {
+            arguments.step("absorb");
+        }
     }
     runtime.block_on(measure(&arguments));
 }
@@ -90,126 +86,25 @@ impl Arguments {
             records,
             hot: number("--hot").unwrap_or(0),
             dir,
+            logs: after("--logs").map(PathBuf::from),
             python: after("--python").map(PathBuf::from),
             delay: number("--delay").and_then(|delay| delay.try_into().ok()).unwrap_or(0),
-            builds: all.iter().any(|one| one == "--build"),
+            step: after("--step"),
         }
     }
 
-    fn again(&self) -> [String; 6] {
-        let dir = self.dir.display().to_string();
-        let [records, hot] = [self.records, self.hot].map(|number| number.to_string());
-        ["--records".to_owned(), records, "--hot".to_owned(), hot, "--dir".to_owned(), dir]
+    /// Does it in another process, so that its memory is not counted here.
+    fn step(&self, name: &str) {
+        let program = std::env::current_exe().expect("a program");
+        let again = std::env::args().skip(1);
+        let done = Command::new(program).args(["--step", name]).args(again).status().expect("started");
+        assert!(done.success(), "the lake could not be made");
     }
 
     fn store(&self) -> LocalFileSystem {
         std::fs::create_dir_all(&self.dir).expect("a folder");
         LocalFileSystem::new_with_prefix(&self.dir).expect("a store")
     }
-}
-
-/// Makes the lake: a part a day with its keys, or hot files of the last day alone.
-async fn build(arguments: &Arguments) {
-    let store: Arc<dyn ObjectStore> = Arc::new(arguments.store());
-    let lake = Lake::new(store.clone(), Path::default());
-    let layout = Layout { rows_a_group: 32_768, rows_a_page: 4096, ..Layout::small() };
-    let (mut rows_in_all, mut part_bytes, mut key_bytes, mut json_bytes) = (0, 0, 0, 0);
-    let days = if arguments.hot > 0 { DAYS - 1..DAYS } else { 0..DAYS };
-    let mut needles = String::new();
-    for day in days.clone() {
-        let count = arguments.records / usize::try_from(days.end - days.start).expect("few");
-        let texts = texts(day, count);
-        let mut rows: Vec<Facts<'_>> = texts.iter().filter_map(|(account, text)| facts(account, text)).collect();
-        rows.retain(|facts| (0..86_400).contains(&(facts.event_time.0 - START - day * 86_400)));
-        if day == days.end - 1 - (days.end - days.start) / 2 {
-            needles = needles_of(&rows, day);
-        }
-        rows_in_all += rows.len();
-        if arguments.hot > 0 {
-            for rows in rows.chunks(rows.len().div_ceil(arguments.hot)) {
-                lake.write_hot(parts::sealed(rows)).await.expect("written");
-            }
-            continue;
-        }
-        json_bytes += rows.iter().map(|facts| facts.json.len()).sum::<usize>();
-        let (bytes, keys) = part(&mut rows, &layout);
-        let date = Time(START + day * 86_400).date();
-        part_bytes += bytes.len();
-        let size = bytes.len() as u64;
-        let put = store.put(&Path::from(format!("records/dt={date}/part-0-of-1.parquet")), bytes.into()).await;
-        let keys = keys.finish(lake::keys::identity(size, put.expect("stored").e_tag.as_deref()));
-        key_bytes += keys.len();
-        let path = Path::from(format!("keys/dt={date}/part-0-of-1.keys"));
-        store.put(&path, PutPayload::from(keys)).await.expect("stored");
-    }
-    let each = |bytes: usize| bytes / rows_in_all.max(1);
-    println!(
-        "made: {rows_in_all} records, parts {} bytes a record, keys {}, JSON in them {}",
-        each(part_bytes),
-        each(key_bytes),
-        each(json_bytes)
-    );
-    std::fs::write(arguments.dir.join("needles"), needles).expect("written");
-}
-
-fn texts(day: i64, count: usize) -> Vec<(&'static str, String)> {
-    let corpus = Corpus {
-        records: count,
-        per_file: count.div_ceil(900).max(2),
-        duplicates: 0,
-        start: START + day * 86_400 + 600,
-        pace: 93,
-        ..Corpus::default()
-    };
-    corpus
-        .deliveries()
-        .flat_map(|delivery| delivery.records.into_iter().map(move |text| (delivery.account, text)))
-        .collect()
-}
-
-fn facts<'t>(account: &str, text: &'t str) -> Option<Facts<'t>> {
-    let record = Record::parse(text).ok()?;
-    let mut facts = Facts::of(&record, Hint { account: Some(account), time: Time(0) }).ok()?;
-    if facts.resources.is_empty() {
-        let is_name = |text: &&str| text.starts_with("arn:aws:") || text.len() == 19 && text.starts_with("i-0");
-        let mut names: Vec<&str> = text.split('"').filter(is_name).collect();
-        names.sort_unstable();
-        names.dedup();
-        facts.resources = names.into_iter().map(Into::into).collect();
-    }
-    Some(facts)
-}
-
-/// What is looked for: of people's records in the middle of the month one address, key and instance.
-fn needles_of(rows: &[Facts<'_>], day: i64) -> String {
-    let people = || rows.iter().filter(|facts| !facts.by_service);
-    let mut users: Vec<(usize, &str)> = Vec::new();
-    for facts in people() {
-        match users.iter_mut().find(|(_, name)| *name == facts.actor_name) {
-            Some((count, _)) => *count += 1,
-            None => users.push((1, &facts.actor_name)),
-        }
-    }
-    users.sort_unstable();
-    // Half of what people do is done by those who do more than this one.
-    let mut left = users.iter().map(|(count, _)| count).sum::<usize>() / 2;
-    let is_middle = |(count, _): &&(usize, &str)| {
-        let is_here = left <= *count;
-        left = left.saturating_sub(*count);
-        is_here
-    };
-    let user = users.iter().find(is_middle).map_or("", |(_, name)| *name);
-    let middle = || people().skip(rows.len() / 3);
-    let address = middle().find(|facts| facts.source_ip.parse::<std::net::IpAddr>().is_ok());
-    let key = middle().find(|facts| facts.access_key.starts_with("ASIA"));
-    let resource = middle().flat_map(|facts| &facts.resources).find(|name| name.contains("i-0"));
-    let mut needles = String::new();
-    let _ = writeln!(needles, "day {}", Time(START + day * 86_400).date());
-    let _ = writeln!(needles, "user {user}");
-    let _ = writeln!(needles, "ip {}", address.map_or("", |facts| &facts.source_ip));
-    let _ = writeln!(needles, "access-key {}", key.map_or("", |facts| &facts.access_key));
-    let _ = writeln!(needles, "resource {}", resource.map_or("", |name| name));
-    needles
 }
 
 /// A question, and what to call it.

@@ -46,11 +46,15 @@ fn properties(purpose: Purpose) -> WriterProperties {
         .set_key_value_metadata(Some(vec![KeyValue::new(VERSION_KEY.to_owned(), VERSION.to_string())]));
     let purposed = match purpose {
         Purpose::Hot | Purpose::Run => base.set_compression(Compression::LZ4_RAW),
-        Purpose::Part { dense } => base
-            .set_compression(Compression::ZSTD(ZstdLevel::try_new(if dense { 9 } else { 3 }).unwrap_or_default()))
-            .set_data_page_row_count_limit(4096),
+        Purpose::Part { dense } => {
+            base.set_compression(zstd(if dense { 14 } else { 3 })).set_data_page_row_count_limit(4096)
+        }
     };
     ALL.into_iter().fold(purposed, |builder, column| of_column(builder, column, purpose)).build()
+}
+
+fn zstd(level: i32) -> Compression {
+    Compression::ZSTD(ZstdLevel::try_new(level).unwrap_or_default())
 }
 
 fn of_column(builder: WriterPropertiesBuilder, column: Column, purpose: Purpose) -> WriterPropertiesBuilder {
@@ -69,6 +73,14 @@ fn of_column(builder: WriterPropertiesBuilder, column: Column, purpose: Purpose)
         Column::Json => builder.set_column_data_page_size_limit(path.clone(), json_page(purpose)),
         _ => builder,
     };
+    let builder = match (column, purpose) {
+        (Column::Json, Purpose::Part { dense: true }) => builder.set_column_compression(path.clone(), zstd(12)),
+        // Random digits: looking further for what repeats finds nothing, and costs bits.
+        (Column::EventId | Column::RequestId | Column::SharedEventId, Purpose::Part { .. }) => {
+            builder.set_column_compression(path.clone(), zstd(1))
+        }
+        _ => builder,
+    };
     match purpose {
         Purpose::Part { .. } if is_searched(column) => {
             builder.set_column_statistics_enabled(path, EnabledStatistics::Page)
@@ -80,9 +92,10 @@ fn of_column(builder: WriterPropertiesBuilder, column: Column, purpose: Purpose)
     }
 }
 
-/// Whether a column's smallest and largest values tell where not to look.
+/// Whether a column's smallest and largest values tell where not to look. Those of lists hold everything in between.
 fn is_searched(column: Column) -> bool {
-    !is_unique(column) && !matches!(column, Column::ErrorMessage | Column::SourceObject | Column::SourceIndex)
+    let is_other = matches!(column, Column::ErrorMessage | Column::SourceObject | Column::SourceIndex);
+    !is_unique(column) && !is_other && column.kind() != Kind::Texts
 }
 
 fn is_unique(column: Column) -> bool {
@@ -96,11 +109,13 @@ fn unique_encoding(column: Column) -> Encoding {
     }
 }
 
-/// A page of JSON is what has to be read for one record, and what repeats is found in.
+/// A page of JSON is what has to be read for one record, and what repeats is found in: of days that are over, few
+/// records are looked at.
 fn json_page(purpose: Purpose) -> usize {
     match purpose {
         Purpose::Hot | Purpose::Run => 256 << 10,
-        Purpose::Part { .. } => 1 << 20,
+        Purpose::Part { dense: false } => 1 << 20,
+        Purpose::Part { dense: true } => 3 << 20,
     }
 }
 

@@ -171,10 +171,7 @@ fn distinct(fields: &Fields) -> Fields {
 /// Whether a column's texts come again and again.
 pub(super) const fn repeats(column: Column) -> bool {
     use Column as C;
-    !matches!(
-        column,
-        C::EventId | C::RequestId | C::SharedEventId | C::ErrorMessage | C::Resources | C::SourceObject | C::Json
-    )
+    !matches!(column, C::EventId | C::RequestId | C::SharedEventId | C::ErrorMessage | C::SourceObject | C::Json)
 }
 
 /// A row group as the decoder wants to see it.
