@@ -74,8 +74,7 @@ impl Source {
             files: AtomicUsize::new(0),
             is_cut: AtomicBool::new(false),
             skipped: Mutex::default(),
-            // Each request to a folder takes a thread, and each thread keeps memory of its own.
-            gate: Semaphore::new(if is_remote { 64 } else { 2 }),
+            gate: Semaphore::new(if is_remote { 64 } else { 16 }),
             lanes: Semaphore::new(if is_remote { 32 } else { 3 }),
             bench: Arc::new(Semaphore::new(processors)),
         }
