@@ -126,6 +126,16 @@ const LINES: &[Line] = &[
         (m.invocations() * m.parts() + pieces) / 1e6 * m.price().s3_million_gets
             + pieces / 1e3 * m.price().s3_thousand_puts
     }),
+    (
+        "lake: what is due",
+        "a LIST a thousand hot files: of 2 days every ten minutes, 3 hourly, all every three hours",
+        |m| {
+            let pages = |days: f64| (days * m.invocations() / DAYS / 1e3).ceil() + 1.0;
+            let hourly = DAYS * 24.0;
+            let lists = 6.0 * hourly * pages(2.0) + hourly * pages(3.0) + hourly / 3.0 * pages(m.inputs.kept.hot_days);
+            lists / 1e3 * m.price().s3_thousand_puts
+        },
+    ),
     ("lake: kept", "parts and key files for the months that are kept", |m| {
         let bytes = m.of.records * m.inputs.measured.final_bytes_a_record * m.inputs.kept.lake_months;
         (bytes + m.hot_bytes()) / 1e9 * m.price().s3_gb_month
