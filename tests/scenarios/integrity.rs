@@ -206,7 +206,7 @@ async fn digests_that_are_gone_are_missing_each_of_them() {
     verified.run("digests").await;
     let found = verified.stack.findings().await;
     assert_eq!(verified.found().await, only("digest-missing", Severity::Critical));
-    assert_eq!(found.iter().map(|finding| finding.event_count()).sum::<usize>(), 2, "{found:?}");
+    assert_eq!(found.iter().map(trail::finding::Finding::event_count).sum::<usize>(), 2, "{found:?}");
 }
 
 #[tokio::test]

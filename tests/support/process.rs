@@ -85,7 +85,7 @@ pub(crate) struct Output {
 impl Output {
     /// Waits up to five seconds for a line that contains `text`: output arrives after the answer does.
     pub(crate) async fn line_with(&self, text: &str) -> Option<String> {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         loop {
             let lines = [self.stdout.all(), self.stderr.all()].concat();
             let found = lines.into_iter().find(|line| line.contains(text));

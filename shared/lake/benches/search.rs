@@ -67,9 +67,9 @@ fn main() {
         _ => {}
     }
     if !arguments.dir.join("needles").exists() {
-        arguments.step("write");
+        Arguments::step("write");
         if arguments.hot == 0 {
-            arguments.step("absorb");
+            Arguments::step("absorb");
         }
     }
     runtime.block_on(measure(&arguments));
@@ -94,7 +94,7 @@ impl Arguments {
     }
 
     /// Does it in another process, so that its memory is not counted here.
-    fn step(&self, name: &str) {
+    fn step(name: &str) {
         let program = std::env::current_exe().expect("a program");
         let again = std::env::args().skip(1);
         let done = Command::new(program).args(["--step", name]).args(again).status().expect("started");

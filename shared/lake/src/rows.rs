@@ -102,14 +102,6 @@ impl Values {
     }
 }
 
-/// Facts as a batch.
-#[cfg(test)]
-pub(crate) fn batch(rows: &[Facts<'_>]) -> RecordBatch {
-    let mut columns = Columns::new();
-    rows.iter().for_each(|facts| columns.push(facts));
-    columns.finish()
-}
-
 /// A batch as this version writes it: columns that it lacks are empty, columns beyond ours are left out.
 pub(crate) fn conform(batch: &RecordBatch) -> Result<RecordBatch, String> {
     let schema = written();
