@@ -337,6 +337,9 @@ fn opening_doors() -> Vec<Step> {
         call([3, 6, 30], "ec2", "AuthorizeSecurityGroupIngress")
             .asks(r#"{"groupId":"sg-0a1b2c3d4e5f60718","ipPermissions":{"items":[{"ipProtocol":"tcp","fromPort":22,"toPort":22,"groups":{},"ipRanges":{"items":[{"cidrIp":"0.0.0.0/0"}]},"ipv6Ranges":{},"prefixListIds":{}}]}}"#)
             .gets(r#"{"requestId":"7d3e9a10-5b0c-4f5e-9a51-0d1c2b3a4f5e","_return":true,"securityGroupRuleSet":{"items":[{"groupOwnerId":"111122223333","groupId":"sg-0a1b2c3d4e5f60718","securityGroupRuleId":"sgr-0f1e2d3c4b5a69788","isEgress":false,"ipProtocol":"tcp","fromPort":22,"toPort":22,"cidrIpv4":"0.0.0.0/0"}]}}"#),
+        call([3, 7, 48], "ec2", "RunInstances")
+            .asks(r#"{"instancesSet":{"items":[{"imageId":"ami-0c1aff77446225224","minCount":1,"maxCount":1}]},"instanceType":"p4d.24xlarge","groupSet":{"items":[{"groupId":"sg-0a1b2c3d4e5f60718"}]},"blockDeviceMapping":{},"monitoring":{"enabled":false},"disableApiTermination":true}"#)
+            .gets(r#"{"requestId":"0b6f0c52-1f55-4a0c-8a5d-2b3c4d5e6f70","reservationId":"r-0fedcba9876543210","ownerId":"111122223333","groupSet":{},"instancesSet":{"items":[{"instanceId":"i-0badc0ffee1234567","imageId":"ami-0c1aff77446225224","instanceState":{"code":0,"name":"pending"},"instanceType":"p4d.24xlarge","launchTime":1795144068000,"privateIpAddress":"10.20.3.77","subnetId":"subnet-0c1d2e3f4a5b60718","vpcId":"vpc-0a1b2c3d4e5f60718","groupSet":{"items":[{"groupId":"sg-0a1b2c3d4e5f60718","groupName":"bastion"}]}}]}}"#),
         call([3, 9, 15], "s3", "DeleteBucketPublicAccessBlock")
             .asks(r#"{"publicAccessBlock":"","bucketName":"invoices-111122223333","Host":"invoices-111122223333.s3.eu-west-1.amazonaws.com"}"#)
             .with(BUCKET_DATA),

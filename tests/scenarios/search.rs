@@ -4,20 +4,24 @@ use super::command::{command, stderr, stdout};
 use super::*;
 
 #[test]
-fn the_demos_intruder_is_named_by_what_he_opened() {
+fn the_demos_intruder_is_named_by_what_he_launched_and_opened() {
     let data = tempfile::tempdir().expect("a folder");
     let (logs, data) = (concat!(env!("CARGO_MANIFEST_DIR"), "/events/aws"), data.path().to_str().expect("UTF-8"));
     let qtrail = |arguments: &[&str]| command().args(arguments).args(["--data", data]).output().expect("qtrail runs");
     let ingested = qtrail(&["ingest", logs]);
     assert!(ingested.status.success(), "{}", stderr(&ingested));
 
-    let told = qtrail(&["who", "sg-0a1b2c3d4e5f60718"]);
+    let told = qtrail(&["who", "i-0badc0ffee1234567"]);
     let lines: Vec<&str> = stdout(&told).lines().collect();
-    assert!(lines[0].starts_with("changed: 2026-11-20T03:06:30Z  AuthorizeSecurityGroupIngress"), "{lines:?}");
+    assert!(lines[0].starts_with("created: 2026-11-20T03:07:48Z  RunInstances"), "{lines:?}");
     assert!(lines[0].contains("from 198.51.100.23 with Firefox 145.0 on Linux, no MFA"), "{lines:?}");
     assert!(lines[1].contains("signed in: 2026-11-20T03:04:05Z"), "{lines:?}");
     assert!(lines[2].contains("the user svc-backup"), "{lines:?}");
     assert!(lines[3].contains("CreateLoginProfile by arn:aws:iam::111122223333:user/ci-deploy"), "{lines:?}");
+
+    let opened = qtrail(&["who", "sg-0a1b2c3d4e5f60718"]);
+    let opened = stdout(&opened);
+    assert!(opened.starts_with("changed: 2026-11-20T03:06:30Z  AuthorizeSecurityGroupIngress"), "{opened}");
 
     let told = qtrail(&["who", "svc-backup", "--format", "ndjson"]);
     let deeds: Vec<Value> = stdout(&told).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
