@@ -2,6 +2,7 @@
 //!
 //! Pure: no AWS SDK, no runtime, no clock, no environment, no files. Bytes and times are handed in, decisions come out.
 
+pub mod access;
 pub mod actor;
 pub mod alert;
 pub mod canary;
@@ -22,6 +23,7 @@ pub mod object_key;
 pub mod policy;
 pub mod record;
 pub mod resource_type;
+pub mod review;
 pub mod selectors;
 pub mod settings;
 pub mod shape;

@@ -30,6 +30,8 @@ pub struct Settings {
     pub thresholds: Thresholds,
     /// How trail settings are judged.
     pub audit: Audit,
+    /// How access is reviewed.
+    pub review: Review,
 }
 
 impl Default for Settings {
@@ -43,7 +45,63 @@ impl Default for Settings {
             expected: Vec::new(),
             thresholds: Thresholds::default(),
             audit: Audit::default(),
+            review: Review::default(),
         }
+    }
+}
+
+/// How access is reviewed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Review {
+    /// The accounts that are reviewed, by id or environment. Left out: all of the organization.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accounts: Option<Vec<String>>,
+    /// Accounts that are not, and why.
+    pub excluded: BTreeMap<String, String>,
+    /// The month that the fiscal year begins with: 1 for calendar quarters.
+    pub first_month: i64,
+    /// Within how many days all has to be decided.
+    pub due_days: i64,
+    /// Within how many business days what was revoked has to be gone.
+    pub revocation_days: i64,
+    /// The same for leavers and administrators.
+    pub urgent_days: i64,
+    /// After how many days without use access counts as unused.
+    pub unused_days: i64,
+    /// Pipelines that give access on behalf of somebody: ARNs; `*` stands for anything.
+    pub pipelines: Vec<String>,
+    /// Who may sign a review off: ARNs, or the subjects of tokens; `*` stands for anything.
+    pub approvers: Vec<String>,
+}
+
+impl Default for Review {
+    fn default() -> Self {
+        Self {
+            accounts: None,
+            excluded: BTreeMap::new(),
+            first_month: 1,
+            due_days: 30,
+            revocation_days: 5,
+            urgent_days: 1,
+            unused_days: 90,
+            pipelines: Vec::new(),
+            approvers: Vec::new(),
+        }
+    }
+}
+
+impl Review {
+    fn check(&self) -> Result<(), SettingsError> {
+        let whole = |name: &str, value: i64, most: i64| match value {
+            1.. if value <= most => Ok(()),
+            _ => Err(wrong(format!("review.{name}"), format!("it is from 1 to {most}"))),
+        };
+        whole("first_month", self.first_month, 12)?;
+        whole("due_days", self.due_days, 365)?;
+        whole("revocation_days", self.revocation_days, 365)?;
+        whole("urgent_days", self.urgent_days, 365)?;
+        whole("unused_days", self.unused_days, 3_650)
     }
 }
 
@@ -333,6 +391,7 @@ impl Settings {
                 .map_err(|problem| wrong(format!("expected, entry {}", index + 1), problem))?;
         }
         self.audit.check()?;
+        self.review.check()?;
         self.thresholds.check()
     }
 
