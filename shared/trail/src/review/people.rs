@@ -125,10 +125,10 @@ impl People {
         let names = names(&rows)?;
         let persons = managed(&rows, &names)?;
         check_circles(&rows, &persons)?;
-        match persons.is_empty() {
-            true => Err(PeopleError::Empty),
-            false => Ok(Self { persons, names, warnings: unknown(&header) }),
+        if persons.is_empty() {
+            return Err(PeopleError::Empty);
         }
+        Ok(Self { persons, names, warnings: unknown(&header) })
     }
 
     /// A person by the list's name for them.
@@ -424,10 +424,11 @@ mod tests {
         #[test]
         fn circles_are_found_and_nothing_else(managers in prop::collection::vec(0_usize..8, 1..8)) {
             let count = managers.len();
-            let rows: String = managers.iter().enumerate().map(|(person, manager)| {
-                let manager = if *manager < count { format!("p{manager}") } else { String::new() };
-                format!("p{person},,{manager},active,,\n")
-            }).collect();
+            let row = |(person, manager): (usize, &usize)| match *manager {
+                manager if manager < count => format!("p{person},,p{manager},active,,\n"),
+                _ => format!("p{person},,,active,,\n"),
+            };
+            let rows = managers.iter().enumerate().map(row).collect::<Vec<_>>().concat();
             // Whoever climbs longer than there are people goes in a circle.
             let climbs = |mut at: usize| (0..=count).all(|_| { at = *managers.get(at).unwrap_or(&usize::MAX); at < count });
             let is_circle = (0..count).any(climbs);

@@ -105,10 +105,10 @@ impl Period {
         }
         let (first, last) = text.split_once("..").ok_or_else(form)?;
         let (from, last) = (day(first).ok_or_else(form)?, day(last).ok_or_else(form)?);
-        match last >= from {
-            true => Ok(Self { id: text.to_owned(), from, to: Time(last.0 + DAY) }),
-            false => Err(PeriodError::Backwards(text.to_owned())),
+        if last < from {
+            return Err(PeriodError::Backwards(text.to_owned()));
         }
+        Ok(Self { id: text.to_owned(), from, to: Time(last.0 + DAY) })
     }
 
     /// What a review is about that is opened because somebody leaves: the days before.
