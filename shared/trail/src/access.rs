@@ -3,6 +3,7 @@
 //! Read from snapshots once; the access review lists it, and "who could do this" is answered from it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -100,8 +101,8 @@ pub struct Given {
     pub name: String,
     /// Whether it is inline.
     pub inline: bool,
-    /// What it says; `None`: it was not told.
-    pub document: Option<Policy>,
+    /// What it says, one copy for all who are given it; `None`: it was not told.
+    pub document: Option<Arc<Policy>>,
 }
 
 /// A console password.
@@ -225,7 +226,7 @@ pub struct ControlPolicy {
     /// Its ARN or id.
     pub name: String,
     /// What it says; `None`: it was not told.
-    pub document: Option<Policy>,
+    pub document: Option<Arc<Policy>>,
     /// The root, units and accounts that it is attached to.
     pub targets: Vec<String>,
 }

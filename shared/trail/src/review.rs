@@ -12,5 +12,5 @@ pub mod usage;
 pub use decision::{Act, By, Decision, Entry, Verb};
 pub use people::{People, PeopleError};
 pub use period::{Period, PeriodError};
-pub use population::{Grant, GrantKind, Population, Receipt, Scope, Subject, SubjectKind};
+pub use population::{Grant, GrantKind, Input, Listed, Population, Receipt, Scope, Subject, SubjectKind};
 pub use usage::{ActorKey, RecordId, Usage};

@@ -35,6 +35,24 @@ pub struct Admission {
     pub name: String,
 }
 
+impl Admission {
+    /// Who it is, in words: `users of okta`, `another account (999988887777)`.
+    pub fn told(&self) -> String {
+        let name = &self.name;
+        let short = name.rsplit(['/', ':']).next().unwrap_or(name);
+        match self.who {
+            Who::Anyone if name == "*" => "anyone".to_owned(),
+            Who::Anyone => format!("anyone ({name})"),
+            Who::Guarded => "anyone who knows an external id or comes from a named network".to_owned(),
+            Who::AnySubject => format!("every user of {short}"),
+            Who::Account | Who::AccountWithExternalId => format!("another account ({name})"),
+            Who::Organization => format!("the organization of {name}"),
+            Who::Federated => format!("users of {short}"),
+            Who::Service | Who::Ours => name.clone(),
+        }
+    }
+}
+
 impl Policy {
     /// Everybody whom this trust policy lets in; `ours` says whether an account is ours.
     pub fn admissions(&self, ours: &dyn Fn(&str) -> bool) -> Vec<Admission> {

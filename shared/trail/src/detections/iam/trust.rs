@@ -53,7 +53,7 @@ fn opened(case: &Case<'_>, parameter: &'static str) -> Change {
 
 fn judged(case: &Case<'_>, policy: &Policy, worst: &Admission, role: &str) -> Change {
     let Some(severity) = severity(case, worst) else { return unremarkable(case, policy, worst, role) };
-    let deed = deed("let", format!("{} into {role}", told(worst)));
+    let deed = deed("let", format!("{} into {role}", worst.told()));
     let change = Change::serious(Topic::Trust, severity, deed, role).because(why(worst.who));
     if severity == Severity::Critical { change.firm() } else { change }
 }
@@ -75,7 +75,7 @@ fn severity(case: &Case<'_>, admission: &Admission) -> Option<Severity> {
 
 /// Services, accounts of ours, some users of an identity provider. A way in for the actor's own identity is no routine.
 fn unremarkable(case: &Case<'_>, policy: &Policy, worst: &Admission, role: &str) -> Change {
-    let told = deed("let", format!("{} into {role}", told(worst)));
+    let told = deed("let", format!("{} into {role}", worst.told()));
     let admissions = policy.admissions(&|_| true);
     let actor = admissions.iter().find(|admission| is_actor(case, &admission.name));
     match (case.record.action(), actor) {
@@ -98,20 +98,6 @@ fn is_actor(case: &Case<'_>, principal: &str) -> bool {
 fn routine(case: &Case<'_>) -> Change {
     let severity = if case.record.action() == "CreateRole" { Severity::Low } else { Severity::Medium };
     Change::routine(case, severity, "roles")
-}
-
-fn told(admission: &Admission) -> String {
-    let name = &admission.name;
-    match admission.who {
-        Who::Anyone if name == "*" => "anyone".to_owned(),
-        Who::Anyone => format!("anyone ({name})"),
-        Who::Guarded => "anyone who knows an external id or comes from a named network".to_owned(),
-        Who::AnySubject => format!("every user of {}", last_part(name)),
-        Who::Account | Who::AccountWithExternalId => format!("another account ({name})"),
-        Who::Organization => format!("the organization of {name}"),
-        Who::Federated => format!("users of {}", last_part(name)),
-        Who::Service | Who::Ours => name.clone(),
-    }
 }
 
 fn why(who: Who) -> &'static str {
