@@ -251,6 +251,7 @@ impl Account {
             time: TAKEN,
             request_id: format!("5b1d90c2-0000-4000-8000-{:012x}", self.answers.len()),
             sha256: hash,
+            pages: Vec::new(),
             result,
         });
     }

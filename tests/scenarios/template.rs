@@ -47,11 +47,14 @@ fn the_member_role_may_do_what_collecting_needs_and_nothing_else() {
     let policy = statements_within(&stack.resources["AuditRole"]["Properties"]["Policies"]);
     let listed: Vec<String> = policy.iter().flat_map(|statement| list(&statement["Action"])).collect();
     assert!(policy.iter().all(|statement| statement["Effect"] == "Allow" && statement["Resource"] == "*"));
-    let needed: Vec<String> = cloud::collect::permissions().into_iter().map(str::to_owned).collect();
-    let granted: BTreeSet<String> = listed.iter().cloned().collect();
-    assert_eq!(granted.into_iter().collect::<Vec<_>>(), needed);
-    let (settings, _) = listed.split_at(listed.len() - 1);
-    assert!(settings.is_sorted() && listed.len() == needed.len(), "sorted, and each once: {listed:?}");
+    let needed =
+        [cloud::collect::permissions(), cloud::collect::access_permissions(), cloud::collect::directory_permissions()];
+    let needed = texts(&needed.concat());
+    assert_eq!(listed.iter().cloned().collect::<BTreeSet<_>>(), needed);
+    let sorted = |statement: &Value| list(&statement["Action"]).collect::<Vec<_>>().is_sorted();
+    assert!(policy.iter().all(sorted) && listed.len() == needed.len(), "sorted, and each once: {listed:?}");
+    let audited = policy[..2].iter().flat_map(|statement| list(&statement["Action"])).collect::<BTreeSet<_>>();
+    assert_eq!(audited, texts(&cloud::collect::permissions()), "the audit's own come first, and alone");
     assert_eq!(policy[1]["Condition"]["StringLike"]["s3:prefix"], json!(["AWSLogs/*", "*/AWSLogs/*"]));
 }
 
@@ -72,6 +75,9 @@ fn the_member_role_lets_in_one_role_of_one_account_of_the_organization() {
         "ArnEquals": {"aws:PrincipalArn": role},
     });
     assert_eq!(conditions(&[("OrganizationId", "o-abcdefghij"), ("AuditRoleArn", role)]), expected);
+    let review = "arn:aws:iam::999988887777:role/review";
+    let both = conditions(&[("AuditRoleArn", role), ("ReviewRoleArn", review)]);
+    assert_eq!(both["ArnEquals"], json!({"aws:PrincipalArn": [role, review]}));
     let default = cloud::collect::Options::default().role;
     assert_eq!(Stack::member_role(&[]).property("AuditRole", "/RoleName"), &json!(default));
 }
@@ -454,7 +460,9 @@ fn nothing_is_allowed_on_everything() {
 fn the_audit_function_may_read_of_its_own_account_what_its_role_reads_of_others() {
     let stack = Stack::application(&[]);
     let own = role_statements(&stack, "AuditRole");
-    for statement in statements_within(&Stack::member_role(&[]).resources["AuditRole"]["Properties"]["Policies"]) {
+    let of_members = statements_within(&Stack::member_role(&[]).resources["AuditRole"]["Properties"]["Policies"]);
+    // The others are those of the function that reviews access.
+    for statement in of_members.into_iter().take(2) {
         assert!(own.contains(&statement), "{statement}");
     }
     let taken: Vec<_> = own.iter().filter(|one| one["Action"] == "sts:AssumeRole").collect();

@@ -20,7 +20,14 @@
 //! to two. The collector's own account adds `2 + 2 P` for an organization with P service control policies, and needs
 //! no role.
 //! [`Depth::Status`] asks `2 + R + S`. Pages after the first and repetitions come on top.
+//!
+//! [`Collector::access`] asks `8 + U` questions for an account with U users: role, organization, principals, MFA
+//! devices, two for identity providers, two for the credential report, and the keys of each user. The collector's own
+//! account needs no role and adds `2 + 2 P` for service control policies, one for each of the organization's accounts
+//! and units, up to two for where Identity Center is, and there `3 + 6 S + X + G` for S permission sets that are
+//! provisioned X times in accounts, to G groups among others.
 
+mod access;
 mod api;
 mod client;
 pub(crate) mod endpoint;
@@ -42,6 +49,7 @@ use trail::snapshot::{Cause, Refusal, Reply, Snapshot};
 use trail::time::Time;
 
 use crate::error::Error;
+use api::Api;
 use client::Client;
 use refusal::refusal;
 use run::Run;
@@ -170,6 +178,14 @@ impl Collector {
         Run::new(self, account).snapshot(depth).await
     }
 
+    /// Asks who has access in an account. Never fails: what could not be learned stands in the snapshot.
+    ///
+    /// The snapshot of the collector's own account also holds the organization, and Identity Center as it is in a region;
+    /// where none is named, in the collector's own.
+    pub async fn access(&self, account: &str, identity_center_region: &str) -> Snapshot {
+        Run::new(self, account).access(identity_center_region).await
+    }
+
     /// `CloudTrail`'s public keys of a region that were in force within a span of time.
     pub async fn public_keys(&self, region: &str, (from, to): (Time, Time)) -> Result<PublicKeys, Refusal> {
         let times = (from.0.to_string(), to.0.to_string());
@@ -211,9 +227,24 @@ impl Collector {
     }
 }
 
-/// The IAM actions that the questions need of the role in each account, sorted.
+/// The IAM actions that the audit's questions need of the role in each account, sorted.
 pub fn permissions() -> Vec<&'static str> {
-    let named: BTreeSet<_> = api::ALL.iter().map(|api| api.permission).filter(|name| !name.is_empty()).collect();
+    permissions_of(&[&api::ALL])
+}
+
+/// The IAM actions that an access review needs of the role in each account, sorted.
+pub fn access_permissions() -> Vec<&'static str> {
+    permissions_of(&[&api::OF_PRINCIPALS, &api::ACCESS_OF_ACCOUNTS])
+}
+
+/// The IAM actions that an access review needs beyond these in the management account, or where its own account is a
+/// delegated administrator, there; sorted. Nobody else is told what they ask for.
+pub fn directory_permissions() -> Vec<&'static str> {
+    permissions_of(&[&api::ACCESS_OF_ORGANIZATION, &api::OF_PERMISSION_SETS])
+}
+
+fn permissions_of(asked: &[&[&'static Api]]) -> Vec<&'static str> {
+    let named: BTreeSet<_> = asked.concat().iter().map(|api| api.permission).filter(|name| !name.is_empty()).collect();
     named.into_iter().collect()
 }
 

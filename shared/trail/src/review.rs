@@ -4,11 +4,13 @@
 //! append-only log, and how the review stands is a fold over both.
 
 pub mod decision;
+pub mod people;
 pub mod period;
 pub mod population;
 pub mod usage;
 
 pub use decision::{Act, By, Decision, Entry, Verb};
-pub use period::Period;
-pub use population::{Grant, GrantKind, Population, Receipt, Scope, Subject, SubjectKind};
+pub use people::{People, PeopleError};
+pub use period::{Period, PeriodError};
+pub use population::{Grant, GrantKind, Input, Listed, Population, Receipt, Scope, Subject, SubjectKind};
 pub use usage::{ActorKey, RecordId, Usage};

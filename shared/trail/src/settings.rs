@@ -59,6 +59,9 @@ pub struct Review {
     pub accounts: Option<Vec<String>>,
     /// Accounts that are not, and why.
     pub excluded: BTreeMap<String, String>,
+    /// The region of Identity Center; empty for this stack's own.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub identity_center_region: String,
     /// The month that the fiscal year begins with: 1 for calendar quarters.
     pub first_month: i64,
     /// Within how many days all has to be decided.
@@ -80,6 +83,7 @@ impl Default for Review {
         Self {
             accounts: None,
             excluded: BTreeMap::new(),
+            identity_center_region: String::new(),
             first_month: 1,
             due_days: 30,
             revocation_days: 5,

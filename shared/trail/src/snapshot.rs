@@ -50,9 +50,31 @@ pub struct Answer {
     /// SHA-256 of the answer's bytes as they came; of all pages one after the other.
     #[serde(default)]
     pub sha256: String,
+    /// The pages that were joined; none where nothing came, and in snapshots of earlier versions of this program.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pages: Vec<Page>,
     /// What came back.
     #[serde(flatten)]
     pub result: Reply,
+}
+
+/// One page of an answer: the receipt for its rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page {
+    /// AWS's id of the request.
+    pub request_id: String,
+    /// How many rows it had: see [`rows`].
+    pub rows: u64,
+    /// When it came.
+    pub time: Time,
+}
+
+/// How many rows an answer has: the items of the lists in it, or 1 where it holds a single thing.
+pub fn rows(body: &Value) -> u64 {
+    let lists: Vec<usize> =
+        body.as_object().into_iter().flatten().filter_map(|(_, v)| Some(v.as_array()?.len())).collect();
+    let is_one = body.as_object().is_some_and(|members| !members.is_empty());
+    if lists.is_empty() { u64::from(is_one) } else { lists.into_iter().sum::<usize>().try_into().unwrap_or(u64::MAX) }
 }
 
 /// What came back.
@@ -90,6 +112,8 @@ pub enum Cause {
     Absent,
     /// The region or the service is not enabled for the account.
     Disabled,
+    /// It is being made and was not ready in time: a credential report.
+    Late,
     /// The role that asks could not be taken.
     NoRole,
     /// The answer cannot be read, or the error is none that is known here.
@@ -133,6 +157,23 @@ impl Snapshot {
 }
 
 impl Answer {
+    /// How many rows came, over all pages.
+    pub fn rows(&self) -> u64 {
+        match &self.result {
+            Reply::Body(body) if self.pages.is_empty() => rows(body),
+            _ => self.pages.iter().map(|page| page.rows).sum(),
+        }
+    }
+
+    /// AWS's ids of the requests, a page each.
+    pub fn request_ids(&self) -> Vec<String> {
+        match &self.pages[..] {
+            [] if self.request_id.is_empty() => Vec::new(),
+            [] => vec![self.request_id.clone()],
+            pages => pages.iter().map(|page| page.request_id.clone()).collect(),
+        }
+    }
+
     /// Whether a parameter has this value.
     pub fn is_about(&self, parameter: &str, value: &str) -> bool {
         self.parameters.get(parameter).is_some_and(|asked| asked == value)
@@ -142,6 +183,25 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_are_counted_over_all_lists() {
+        let body = serde_json::json!({"UserDetailList": [1, 2], "RoleDetailList": [3], "Marker": "m"});
+        assert_eq!((rows(&body), rows(&serde_json::json!({"Organization": {"Id": "o"}}))), (3, 1));
+        assert_eq!(
+            (rows(&serde_json::json!({"Users": []})), rows(&serde_json::json!({})), rows(&Value::Null)),
+            (0, 0, 0)
+        );
+    }
+
+    #[test]
+    fn an_answer_of_an_earlier_version_has_its_receipt_all_the_same() {
+        let old = r#"{"call":"iam:ListUsers","account":"1","region":"global","time":"2026-01-01T00:00:00Z",
+            "request_id":"r","sha256":"s","body":{"Users":[1,2]}}"#;
+        let answer: Answer = serde_json::from_str(old).expect("an answer");
+        assert_eq!((answer.rows(), answer.request_ids()), (2, vec!["r".to_owned()]));
+        assert!(!serde_json::to_string(&answer).expect("JSON").contains("pages"));
+    }
 
     #[test]
     fn what_is_no_snapshot_says_so() {

@@ -16,7 +16,7 @@ pub(super) struct Api {
     pub(super) form: Form,
     /// How the next page is asked for, where there may be one.
     pub(super) pages: Option<Pages>,
-    /// Members that are thrown away wherever they stand: they hold secrets, and no control wants them.
+    /// Members that are thrown away wherever they stand: they hold secrets or what is nobody's business here.
     pub(super) withheld: &'static [&'static str],
 }
 
@@ -78,16 +78,18 @@ pub(super) fn service(name: &str) -> &'static Service {
     SERVICES.iter().find(|service| service.name == name).unwrap_or(&SERVICES[0])
 }
 
-const SERVICES: [Service; 13] = [
+const SERVICES: [Service; 15] = [
     regional("cloudtrail", "cloudtrail"),
     regional("config", "config_service"),
     regional("ec2", "ec2"),
+    regional("identitystore", "identitystore"),
     regional("kms", "kms"),
     regional("lambda", "lambda"),
     regional("logs", "cloudwatch_logs"),
     regional("s3", "s3"),
     regional("s3control", "s3_control"),
     regional("sqs", "sqs"),
+    regional("sso", "sso_admin"),
     regional("sts", "sts"),
     Service { global: true, ..regional("account", "account") },
     Service { global: true, ..regional("iam", "iam") },
@@ -126,6 +128,9 @@ pub(super) fn place(service: &str, parameter: &str) -> Place {
 
 const CLOUDTRAIL: Wire = Wire::Json("com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101");
 const CONFIG: Wire = Wire::Json("StarlingDoveService");
+const IAM: Wire = Wire::Query("2010-05-08");
+const IDENTITY_CENTER: Wire = Wire::Json("SWBExternalService");
+const IDENTITY_STORE: Wire = Wire::Json("AWSIdentityStore");
 const KMS: Wire = Wire::Json("TrentService");
 const LOGS: Wire = Wire::Json("Logs_20140328");
 const ORGANIZATIONS: Wire = Wire::Json("AWSOrganizationsV20161128");
@@ -210,11 +215,61 @@ pub(super) const LIST_FUNCTIONS: Api = Api {
 pub(super) const ACCOUNT_AUTHORIZATION: Api = Api {
     call: "iam:GetAccountAuthorizationDetails",
     permission: "iam:GetAccountAuthorizationDetails",
-    wire: Wire::Query("2010-05-08"),
+    wire: IAM,
     form: Form::Result,
     pages: Some(Pages("Marker", "Marker")),
     ..BASE
 };
+
+const fn iam(call: &'static str) -> Api {
+    Api { call, permission: call, ..ACCOUNT_AUTHORIZATION }
+}
+
+pub(super) const GENERATE_CREDENTIAL_REPORT: Api = Api { pages: None, ..iam("iam:GenerateCredentialReport") };
+pub(super) const GET_CREDENTIAL_REPORT: Api = Api { pages: None, ..iam("iam:GetCredentialReport") };
+pub(super) const LIST_ACCESS_KEYS: Api = iam("iam:ListAccessKeys");
+pub(super) const LIST_VIRTUAL_MFA: Api =
+    Api { withheld: &["Base32StringSeed", "QRCodePNG"], ..iam("iam:ListVirtualMFADevices") };
+pub(super) const LIST_SAML_PROVIDERS: Api = Api { pages: None, ..iam("iam:ListSAMLProviders") };
+pub(super) const LIST_OIDC_PROVIDERS: Api = Api { pages: None, ..iam("iam:ListOpenIDConnectProviders") };
+
+pub(super) const LIST_INSTANCES: Api = Api { pages: NEXT, ..json("sso:ListInstances", IDENTITY_CENTER) };
+pub(super) const LIST_PERMISSION_SETS: Api = Api { pages: NEXT, ..json("sso:ListPermissionSets", IDENTITY_CENTER) };
+pub(super) const LIST_PROVISIONED_ACCOUNTS: Api =
+    Api { pages: NEXT, ..json("sso:ListAccountsForProvisionedPermissionSet", IDENTITY_CENTER) };
+pub(super) const LIST_ASSIGNMENTS: Api = Api { pages: NEXT, ..json("sso:ListAccountAssignments", IDENTITY_CENTER) };
+
+/// What is asked about a permission set, besides the accounts that it is provisioned in.
+pub(super) const OF_PERMISSION_SETS: [&Api; 5] = [
+    &json("sso:DescribePermissionSet", IDENTITY_CENTER),
+    &Api { pages: NEXT, ..json("sso:ListManagedPoliciesInPermissionSet", IDENTITY_CENTER) },
+    &Api { pages: NEXT, ..json("sso:ListCustomerManagedPolicyReferencesInPermissionSet", IDENTITY_CENTER) },
+    &json("sso:GetInlinePolicyForPermissionSet", IDENTITY_CENTER),
+    &json("sso:GetPermissionsBoundaryForPermissionSet", IDENTITY_CENTER),
+];
+
+/// Where people live and what their telephone numbers are is no matter of access.
+pub(super) const LIST_USERS: Api = Api {
+    pages: NEXT,
+    withheld: &[
+        "Addresses",
+        "Birthdate",
+        "Extensions",
+        "Locale",
+        "NickName",
+        "PhoneNumbers",
+        "Photos",
+        "PreferredLanguage",
+        "ProfileUrl",
+        "Timezone",
+        "Website",
+    ],
+    ..json("identitystore:ListUsers", IDENTITY_STORE)
+};
+pub(super) const LIST_GROUPS: Api = Api { pages: NEXT, ..json("identitystore:ListGroups", IDENTITY_STORE) };
+pub(super) const LIST_MEMBERSHIPS: Api =
+    Api { pages: NEXT, ..json("identitystore:ListGroupMemberships", IDENTITY_STORE) };
+pub(super) const LIST_PARENTS: Api = Api { pages: NEXT, ..json("organizations:ListParents", ORGANIZATIONS) };
 
 const NEXT: Option<Pages> = Some(Pages("NextToken", "NextToken"));
 pub(super) const DESCRIBE_ORGANIZATION: Api = json("organizations:DescribeOrganization", ORGANIZATIONS);
@@ -363,7 +418,31 @@ pub(super) const OF_REGIONS: [&Api; 6] = [
     &DESCRIBE_FLOW_LOGS,
 ];
 
-/// Everything that is ever asked with the role of an account.
+/// What an access review asks once an account, besides the credential report and the keys of users.
+pub(super) const OF_PRINCIPALS: [&Api; 4] =
+    [&ACCOUNT_AUTHORIZATION, &LIST_VIRTUAL_MFA, &LIST_SAML_PROVIDERS, &LIST_OIDC_PROVIDERS];
+
+/// What an access review asks in every account.
+pub(super) const ACCESS_OF_ACCOUNTS: [&Api; 4] =
+    [&DESCRIBE_ORGANIZATION, &GENERATE_CREDENTIAL_REPORT, &GET_CREDENTIAL_REPORT, &LIST_ACCESS_KEYS];
+
+/// What it asks of the management account alone, or of a delegated administrator: nobody else may tell.
+pub(super) const ACCESS_OF_ORGANIZATION: [&Api; 12] = [
+    &LIST_ACCOUNTS,
+    &LIST_POLICIES,
+    &DESCRIBE_POLICY,
+    &LIST_TARGETS,
+    &LIST_PARENTS,
+    &LIST_INSTANCES,
+    &LIST_PERMISSION_SETS,
+    &LIST_PROVISIONED_ACCOUNTS,
+    &LIST_ASSIGNMENTS,
+    &LIST_USERS,
+    &LIST_GROUPS,
+    &LIST_MEMBERSHIPS,
+];
+
+/// Everything that the audit ever asks with the role of an account.
 pub(super) const ALL: [&Api; 35] = [
     &LIST_REGIONS,
     &DESCRIBE_TRAILS,

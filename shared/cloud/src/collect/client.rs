@@ -13,12 +13,13 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use trail::snapshot::{Cause, Refusal};
+use trail::snapshot::{Cause, Page, Refusal, rows};
 
 use super::api::{Api, Form, Pages};
 use super::endpoint::Endpoints;
 use super::refusal::{self, refusal};
 use super::xml::Element;
+use crate::deployment::now;
 use crate::error::Error;
 use crate::wire::{self, Request, Unread};
 
@@ -37,7 +38,7 @@ const MOST_PAGES: usize = 400;
 /// How long one attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(10);
 
-/// How long one question is repeated while it is throttled or not answered.
+/// How long one page is asked for again while it is throttled or not answered.
 const QUESTION: Duration = Duration::from_secs(40);
 
 /// So often a question is asked that is not answered: a server that is broken stays so longer than one that is busy.
@@ -70,6 +71,14 @@ pub(super) struct Fetched {
     pub(super) result: Result<Value, Refusal>,
     pub(super) request_id: String,
     pub(super) sha256: String,
+    pub(super) pages: Vec<Page>,
+}
+
+impl Fetched {
+    /// What was not answered at all.
+    pub(super) fn refused(refused: Refusal) -> Self {
+        Self { result: Err(refused), request_id: String::new(), sha256: String::new(), pages: Vec::new() }
+    }
 }
 
 /// One answer as it came.
@@ -103,13 +112,14 @@ impl Client {
 
     /// Asks, page after page, until `end` at the latest.
     pub(super) async fn fetch(&self, question: &Question, identity: &Identity, end: Instant) -> Fetched {
-        let end = end.min(Instant::now() + QUESTION);
         let mut hash = Sha256::new();
-        let mut fetched = Fetched { result: Ok(Value::Null), request_id: String::new(), sha256: String::new() };
+        let mut fetched =
+            Fetched { result: Ok(Value::Null), request_id: String::new(), sha256: String::new(), pages: Vec::new() };
         let mut size = 0;
         let mut token = None;
         for page in 0.. {
-            let raw = match self.persist(question, token.as_deref(), identity, end).await {
+            let until = end.min(Instant::now() + QUESTION);
+            let raw = match self.persist(question, token.as_deref(), identity, until).await {
                 Ok(raw) => raw,
                 Err(refused) => {
                     fetched.result = Err(refused);
@@ -121,6 +131,7 @@ impl Client {
             fetched.request_id.clone_from(&raw.request_id);
             let read = read(question, &raw).and_then(|mut body| {
                 token = question.api.pages.and_then(|pages| take_token(&mut body, pages));
+                fetched.pages.push(Page { request_id: raw.request_id.clone(), rows: rows(&body), time: now() });
                 if let Ok(joined) = &mut fetched.result {
                     join(joined, body);
                 }
@@ -257,7 +268,8 @@ fn with_times(body: Value) -> Value {
     match body {
         Value::Object(members) => {
             let times = |(name, value): (String, Value)| {
-                let is_time = ["Time", "Date", "Timestamp"].iter().any(|end| name.ends_with(end)) || name == "ValidTo";
+                let is_time =
+                    ["Time", "Date", "Timestamp", "edAt"].iter().any(|end| name.ends_with(end)) || name == "ValidTo";
                 let time = value.as_f64().filter(|_| is_time).and_then(timestamp);
                 (name, time.unwrap_or_else(|| with_times(value)))
             };

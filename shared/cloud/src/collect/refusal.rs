@@ -85,6 +85,9 @@ fn cause(code: &str, status: u16) -> Cause {
     {
         return Cause::Denied;
     }
+    if is(&["ReportExpired", "ReportInProgress", "ReportNotPresent"]) {
+        return Cause::Late;
+    }
     if is(&["OptInRequired", "SubscriptionRequiredException", "RegionDisabledException", "NotSignedUp"]) {
         return Cause::Disabled;
     }
@@ -136,6 +139,9 @@ mod tests {
             ("ThrottlingException", 400, Cause::Throttled),
             ("SlowDown", 503, Cause::Throttled),
             ("NewKindOfSlowness", 429, Cause::Throttled),
+            ("ReportInProgress", 404, Cause::Late),
+            ("ReportNotPresent", 410, Cause::Late),
+            ("ReportExpired", 410, Cause::Late),
             ("NoSuchBucketPolicy", 404, Cause::Absent),
             ("ObjectLockConfigurationNotFoundError", 404, Cause::Absent),
             ("TrailNotFoundException", 400, Cause::Absent),

@@ -23,16 +23,16 @@ const SAMPLE: &str = "250";
 const A_DAY: i64 = 86_400;
 
 /// Parameters by the names of the API reference.
-type Parameters<'a> = &'a [(&'a str, &'a str)];
+pub(super) type Parameters<'a> = &'a [(&'a str, &'a str)];
 
 /// One account being asked.
 #[derive(Debug)]
 pub(super) struct Run<'c> {
-    collector: &'c Collector,
-    account: &'c str,
-    sessions: Sessions<'c>,
-    taken: Time,
-    end: Instant,
+    pub(super) collector: &'c Collector,
+    pub(super) account: &'c str,
+    pub(super) sessions: Sessions<'c>,
+    pub(super) taken: Time,
+    pub(super) end: Instant,
 }
 
 impl<'c> Run<'c> {
@@ -93,13 +93,13 @@ impl<'c> Run<'c> {
     }
 
     /// Asks one question with the credentials for an account.
-    async fn ask(&self, by: &str, api: &'static Api, region: &str, parameters: Parameters<'_>) -> Answer {
+    pub(super) async fn ask(&self, by: &str, api: &'static Api, region: &str, parameters: Parameters<'_>) -> Answer {
         let parameters: BTreeMap<_, _> =
             parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let question = Question { api, region: region.to_owned(), parameters };
         let fetched = match self.sessions.of(by).await {
             Ok(identity) => self.collector.client.fetch(&question, &identity, self.end).await,
-            Err(refused) => Fetched { result: Err(refused), request_id: String::new(), sha256: String::new() },
+            Err(refused) => Fetched::refused(refused),
         };
         answered(by, question, fetched)
     }
@@ -198,7 +198,7 @@ impl<'c> Run<'c> {
     }
 
     /// The organization's own settings: asked for the collector's account alone, they are the same for every account.
-    async fn of_organization(&self) -> Vec<Answer> {
+    pub(super) async fn of_organization(&self) -> Vec<Answer> {
         if self.account != self.collector.options.home {
             return Vec::new();
         }
@@ -343,6 +343,7 @@ pub(super) fn answered(by: &str, question: Question, fetched: Fetched) -> Answer
         time: now(),
         request_id: fetched.request_id,
         sha256: fetched.sha256,
+        pages: fetched.pages,
         result,
     }
 }
@@ -363,7 +364,7 @@ fn withhold(body: &mut Value, names: &[&str]) {
 }
 
 /// The body of an answer, or null.
-fn body(answer: &Answer) -> &Value {
+pub(super) fn body(answer: &Answer) -> &Value {
     match &answer.result {
         Reply::Body(body) => body,
         Reply::Refusal(_) => &Value::Null,
@@ -371,11 +372,11 @@ fn body(answer: &Answer) -> &Value {
 }
 
 /// The text at a place in a body; empty where there is none.
-fn text<'b>(body: &'b Value, pointer: &str) -> &'b str {
+pub(super) fn text<'b>(body: &'b Value, pointer: &str) -> &'b str {
     body.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn cause_of(answer: &Answer) -> Option<Cause> {
+pub(super) fn cause_of(answer: &Answer) -> Option<Cause> {
     match &answer.result {
         Reply::Body(_) => None,
         Reply::Refusal(refused) => Some(refused.cause),

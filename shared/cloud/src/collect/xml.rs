@@ -183,7 +183,7 @@ impl Element {
         }
         let is_empty = self.text.trim().is_empty();
         // Lists have names in the plural; no text that may be empty does.
-        if is_empty && (self.name.ends_with('s') || self.name.ends_with("List")) {
+        if is_empty && (self.name.ends_with('s') || ["List", "Metadata"].iter().any(|end| self.name.ends_with(end))) {
             return Value::Array(Vec::new());
         }
         if is_empty && self.name.ends_with("Configuration") {

@@ -35,7 +35,7 @@ impl Seen {
         match refusal.cause {
             Cause::Absent => Self::Ok,
             Cause::Disabled => Self::Disabled,
-            Cause::Throttled | Cause::Unreachable => Self::Failed,
+            Cause::Throttled | Cause::Unreachable | Cause::Late => Self::Failed,
             Cause::Unknown => Self::Unreadable,
             Cause::Denied => Self::Denied,
             Cause::NoRole => Self::NoRole,

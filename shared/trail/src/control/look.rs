@@ -184,6 +184,7 @@ fn cause(blind: &Blind, context: &Context) -> String {
         Some(Cause::NoRole) => format!("not possible without the role {}", clean(&context.audit_role)),
         Some(Cause::Throttled) => "throttled".to_owned(),
         Some(Cause::Unreachable) => "not answered".to_owned(),
+        Some(Cause::Late) => "not ready in time".to_owned(),
         Some(Cause::Disabled) => "not enabled".to_owned(),
         Some(Cause::Absent) => format!("found nothing ({code})"),
         Some(Cause::Unknown) if code.is_empty() => "answered in a form that is not known".to_owned(),

@@ -107,7 +107,7 @@ pub struct Blind {
 impl Blind {
     /// Whether asking again may help by itself.
     pub fn passes(&self) -> bool {
-        matches!(self.cause, Some(Cause::Throttled | Cause::Unreachable))
+        matches!(self.cause, Some(Cause::Throttled | Cause::Unreachable | Cause::Late))
     }
 }
 

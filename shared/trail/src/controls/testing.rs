@@ -236,7 +236,17 @@ impl Account {
         let request_id = format!("r-{}", self.answers.len());
         let (call, region, account) = (call.to_owned(), region.to_owned(), self.id.clone());
         let sha256 = "0".repeat(64);
-        self.answers.push(Answer { call, account, region, parameters, time: now(), request_id, sha256, result });
+        self.answers.push(Answer {
+            call,
+            account,
+            region,
+            parameters,
+            time: now(),
+            request_id,
+            sha256,
+            pages: Vec::new(),
+            result,
+        });
     }
 
     /// The calls that were asked.

@@ -1,10 +1,55 @@
 //! Whom a review is about: everything that has access, numbered, with the proof that it is all.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
 use serde::{Deserialize, Serialize};
 
+use super::people::People;
+use super::period::Period;
 use super::usage::{ActorKey, RecordId, Usage};
-use crate::access::{Gap, Key};
+use crate::access::{Access, Gap, Key};
+use crate::settings::Settings;
+use crate::snapshot::{Answer, Reply, Snapshot};
 use crate::time::Time;
+
+mod grants;
+mod scope;
+mod subjects;
+#[cfg(test)]
+mod tests;
+
+use scope::Accounts;
+use subjects::Subjects;
+
+/// What a population is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'i> {
+    /// What the snapshots say.
+    pub access: &'i Access,
+    /// The snapshots themselves, for the receipts.
+    pub snapshots: &'i [Snapshot],
+    /// The settings: accounts, and what is reviewed.
+    pub settings: &'i Settings,
+    /// The span that the review is about.
+    pub period: &'i Period,
+    /// The people's list with its hash and who brought it, where there is one.
+    pub people: Option<Listed<'i>>,
+    /// What CloudTrail saw in the period.
+    pub usage: &'i BTreeMap<ActorKey, Usage>,
+    /// Who gave access, by the subject's id.
+    pub provisioners: &'i BTreeMap<String, Provisioner>,
+}
+
+/// The people's list, and where it is from.
+#[derive(Debug, Clone, Copy)]
+pub struct Listed<'i> {
+    /// The list.
+    pub people: &'i People,
+    /// SHA-256 of its bytes.
+    pub sha256: &'i str,
+    /// Who brought it.
+    pub by: &'i str,
+}
 
 /// All that has access at one time.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -28,7 +73,7 @@ pub struct Population {
 }
 
 /// An account, and whether it is reviewed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scope {
     /// The account.
     pub account: String,
@@ -40,6 +85,9 @@ pub struct Scope {
     pub owner: String,
     /// Why it is left out; `None`: it is reviewed.
     pub excluded: Option<String>,
+    /// What happened to it in the period: that it joined.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
 }
 
 /// One answer of AWS: what an auditor needs to believe that the list is complete.
@@ -194,4 +242,144 @@ pub struct Stranger {
     pub actor: ActorKey,
     /// What it did.
     pub usage: Usage,
+}
+
+impl Input<'_> {
+    /// When the first question was asked.
+    fn taken(&self) -> Time {
+        self.snapshots.iter().map(|snapshot| snapshot.taken).min().unwrap_or(self.period.from)
+    }
+}
+
+impl Population {
+    /// All that has access, from what was collected. The same input gives the same population with the same numbers.
+    pub fn of(input: &Input<'_>) -> Self {
+        let accounts = Accounts::of(input);
+        let mut subjects = Subjects::new(input, &accounts);
+        subjects.collect();
+        let (subjects, unreviewed) = subjects.numbered();
+        let mut gaps: Vec<Gap> = accounts.gaps(input).into_iter().chain(unreviewed).collect();
+        gaps.extend(input.access.gaps.iter().filter(|gap| !accounts.is_left_out(&gap.account)).cloned());
+        gaps.sort_unstable();
+        gaps.dedup();
+        Self {
+            taken: input.taken(),
+            receipts: input.snapshots.iter().flat_map(|snapshot| &snapshot.answers).map(Receipt::of).collect(),
+            unknown: strangers(input, &accounts, &subjects),
+            scope: accounts.scope,
+            subjects,
+            gaps,
+            people_sha256: input.people.map_or(String::new(), |listed| listed.sha256.to_owned()),
+            people_by: input.people.map_or(String::new(), |listed| listed.by.to_owned()),
+        }
+    }
+
+    /// Whether something could not be seen: it is then said at the sign-off.
+    pub fn is_partial(&self) -> bool {
+        !self.gaps.is_empty()
+    }
+
+    /// What a later population has beyond this one and those who joined before, to be appended to the review with the
+    /// numbers that follow.
+    ///
+    /// Of a subject that was known, what it was given since is a subject of its own, with the id `<id>#<number>`: so no
+    /// decision about the earlier access can be taken for one about the later.
+    pub fn joined(&self, joined: &[Subject], later: Self) -> Vec<Subject> {
+        let mut known: HashMap<&str, BTreeSet<&Grant>> = HashMap::new();
+        let mut last = 0;
+        for subject in self.subjects.iter().chain(joined) {
+            let id = subject.id.split_once('#').map_or(subject.id.as_str(), |(id, _)| id);
+            known.entry(id).or_default().extend(&subject.grants);
+            last = last.max(subject.number);
+        }
+        let mut fresh = Vec::new();
+        for mut subject in later.subjects {
+            let given = known.get(subject.id.as_str());
+            if let Some(given) = given {
+                subject.grants.retain(|grant| !given.contains(grant));
+            }
+            if given.is_some() && subject.grants.is_empty() {
+                continue;
+            }
+            last += 1;
+            let id = if given.is_some() { format!("{}#{last}", subject.id) } else { subject.id };
+            fresh.push(Subject { id, number: last, joined: true, ..subject });
+        }
+        fresh
+    }
+
+    /// The subjects in the order that reviewers see them in: whose person has left, then who has no person, then the
+    /// rest; by number within each.
+    pub fn by_urgency(&self) -> Vec<&Subject> {
+        let mut subjects: Vec<&Subject> = self.subjects.iter().collect();
+        subjects.sort_by_key(|subject| (self.urgency(subject), subject.number));
+        subjects
+    }
+
+    /// Without a list of people nobody can be missing in it.
+    fn urgency(&self, subject: &Subject) -> u8 {
+        match &subject.person {
+            Some(person) => {
+                if person.is_there(self.taken) {
+                    2
+                } else {
+                    0
+                }
+            }
+            None if !self.people_sha256.is_empty() && subject.kind.is_somebodys() => 1,
+            None => 2,
+        }
+    }
+}
+
+impl SubjectKind {
+    /// Whether one person is behind it.
+    pub fn is_somebodys(self) -> bool {
+        matches!(self, Self::User | Self::Assignment)
+    }
+}
+
+impl Receipt {
+    fn of(answer: &Answer) -> Self {
+        Self {
+            call: answer.call.clone(),
+            account: answer.account.clone(),
+            region: answer.region.clone(),
+            parameters: answer.parameters.iter().map(|(name, value)| format!("{name}={value}")).collect(),
+            time: answer.time,
+            request_ids: answer.request_ids(),
+            rows: answer.rows(),
+            sha256: answer.sha256.clone(),
+            refusal: match &answer.result {
+                Reply::Body(_) => None,
+                Reply::Refusal(refused) => Some(format!("{} {}", refused.code, refused.message).trim().to_owned()),
+            },
+        }
+    }
+}
+
+/// Whoever was active and is none of the subjects. Roles that only services take are known where the account still has
+/// them; accounts that are left out are left out here too.
+fn strangers(input: &Input<'_>, accounts: &Accounts, subjects: &[Subject]) -> Vec<Stranger> {
+    let known: HashSet<&ActorKey> = subjects.iter().flat_map(|subject| &subject.actors).collect();
+    let principals = input.access.accounts.iter().flat_map(|account| &account.principals);
+    let arns: HashSet<&str> = principals.map(|principal| principal.arn.as_str()).collect();
+    let is_known = |actor: &ActorKey| match actor {
+        ActorKey::Role(arn) => known.contains(actor) || arns.contains(arn.as_str()),
+        _ => known.contains(actor),
+    };
+    let strange = input.usage.iter().filter(|(actor, _)| !is_known(actor) && !accounts.is_left_out(actor.account()));
+    strange.map(|(actor, usage)| Stranger { actor: actor.clone(), usage: usage.clone() }).collect()
+}
+
+impl ActorKey {
+    /// The account that the actor belongs to.
+    pub fn account(&self) -> &str {
+        match self {
+            Self::Root(account) => account,
+            Self::User(arn) | Self::Role(arn) | Self::Session { role: arn, .. } => {
+                arn.split(':').nth(4).unwrap_or_default()
+            }
+        }
+    }
 }
