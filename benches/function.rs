@@ -17,7 +17,7 @@ use crate::memory::megabytes;
 use crate::verdict;
 
 /// The limit of the zipped package, in bytes.
-const LARGEST_PACKAGE: usize = 6_000_000;
+const LARGEST_PACKAGE: usize = 9_000_000;
 /// The limit from process start to first poll, in milliseconds.
 const LONGEST_START: f64 = 40.0;
 /// The limit of resident memory at the first poll, in MB.

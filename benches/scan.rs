@@ -65,6 +65,7 @@ struct Times {
     inflate: Vec<f64>,
     evaluate: Vec<f64>,
     facts: Vec<f64>,
+    lake: Vec<f64>,
 }
 
 fn speed(records: usize, rounds: usize) {
@@ -82,7 +83,7 @@ fn speed(records: usize, rounds: usize) {
     );
     let engine = Engine::new(Settings::default());
     let mut times = Times::default();
-    let (mut matches, mut tally) = (0, facts::Tally::default());
+    let (mut matches, mut tally, mut lake) = (0, facts::Tally::default(), facts::Lake::default());
     for _ in 0..rounds {
         times.libdeflate.push(cpu_seconds(|| libdeflate(&files)));
         times.inflate.push(cpu_seconds(|| inflate(&files)));
@@ -92,9 +93,14 @@ fn speed(records: usize, rounds: usize) {
         times.facts.push(cpu_seconds(|| {
             evaluate(&engine, &files, records, &mut |record| tally.add(record));
         }));
+        lake = facts::Lake::default();
+        times.lake.push(cpu_seconds(|| {
+            evaluate(&engine, &files, records, &mut |record| lake.add(record));
+            lake.seal();
+        }));
     }
     println!(
-        "{} detections, {matches} matches; CPU time of one thread, {rounds} rounds of A/B/A/C/D",
+        "{} detections, {matches} matches; CPU time of one thread, {rounds} rounds of A/B/A/C/D/E",
         engine.detections().len()
     );
     let figures = |name, times: &[f64]| {
@@ -114,7 +120,9 @@ fn speed(records: usize, rounds: usize) {
     figures("B our inflating alone", &times.inflate);
     let ours = figures("C read and evaluate", &times.evaluate);
     let with_facts = figures("D the same, with the facts", &times.facts);
+    let with_lake = figures("E the same, with the lake", &times.lake);
     tally.report(ours.0, with_facts.0);
+    lake.report(ours.0, with_lake.0);
     let (best, median) = (limit.0 / ours.0, limit.1 / ours.1);
     println!("ratio C/A: best {best:.3}, median {median:.3}; limit {LEAST_RATIO}: {}", verdict(best >= LEAST_RATIO));
 }

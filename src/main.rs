@@ -72,6 +72,7 @@ fn run(command: Command) -> anyhow::Result<Ending> {
     }
 }
 
+/// Files are read by few threads: each keeps memory of its own, and more than the processors can feed gain nothing.
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+    tokio::runtime::Builder::new_multi_thread().max_blocking_threads(8).enable_all().build()?.block_on(work)
 }

@@ -23,6 +23,7 @@ mod settings;
 mod silence;
 mod template;
 mod verify;
+mod viewer;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -59,8 +59,12 @@ struct Arguments {
 
 fn main() {
     let arguments = Arguments::read();
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(8)
+        .enable_all()
+        .build()
+        .expect("a runtime");
     match arguments.step.as_deref() {
         Some("write") => return runtime.block_on(made::write(&arguments)),
         Some("absorb") => return runtime.block_on(made::absorb(&arguments)),

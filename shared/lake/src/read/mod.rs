@@ -33,11 +33,14 @@ use crate::query::{Field, Filter, Pattern, Query, QueryError, is_unique_id};
 use scan::{Bounds, Scan};
 use source::{Source, Trouble};
 use tally::{Tally, Wanted};
-use top::{Search, steadily};
+use top::{Found, Search, steadily};
 use whole::Count;
 
 /// Days that are read side by side, at most.
 const SIDE_BY_SIDE: usize = 32;
+
+/// Row groups that days read side by side have together, where that is known: what looked rare may be everywhere.
+const GROUPS_SIDE_BY_SIDE: usize = 64;
 
 impl Lake {
     /// The records that match, newest first.
@@ -53,15 +56,21 @@ impl Lake {
         let mut days = plan::days(self, &source, query).await.map_err(Trouble::into_error)?;
         days.retain(|day| page.after.as_ref().is_none_or(|after| *day <= Day::of(after.time)));
         let mut rows: Vec<Facts<'static>> = Vec::new();
-        // What is rare is looked for in all days at once; of what is frequent the newest day has enough.
+        // What is rare is looked for in all days at once; of what is frequent the newest days have enough.
         let is_rare = query.filters.iter().any(is_needle);
         let (mut days, mut width) = (days.into_iter(), if is_rare { SIDE_BY_SIDE } else { 1 });
         while rows.len() <= page.limit {
-            let some: Vec<Day> = days.by_ref().take(width).collect();
+            let mut some: Vec<Found> = days.by_ref().take(width).map(Found::from).collect();
             if some.is_empty() {
                 break;
             }
-            rows.extend(try_join_all(some.into_iter().map(|day| search.day(day))).await?.into_iter().flatten());
+            if is_rare {
+                some = try_join_all(some.into_iter().map(|found| search.open(found.day))).await?;
+            }
+            while rows.len() <= page.limit && !some.is_empty() {
+                let now = some.drain(..side_by_side(&some));
+                rows.extend(try_join_all(now.map(|found| search.day(found))).await?.into_iter().flatten());
+            }
             width = (width * 2).min(SIDE_BY_SIDE);
         }
         let more = rows.len() > page.limit;
@@ -160,6 +169,16 @@ impl Lake {
     fn source(&self, budget: u64) -> Arc<Source> {
         Arc::new(Source::new(self.store.clone(), self.shelves.clone(), budget))
     }
+}
+
+/// How many of the days are read side by side: as many as have few row groups together, and at least one.
+fn side_by_side(days: &[Found]) -> usize {
+    let mut groups = 0;
+    let few = days.iter().take_while(|found| {
+        groups += found.groups;
+        groups <= GROUPS_SIDE_BY_SIDE
+    });
+    few.count().max(1)
 }
 
 /// Whether a filter has to look at all there is.

@@ -64,19 +64,49 @@ pub(super) async fn steadily<T, F: Future<Output = Result<T, Trouble>>>(
     Err(Error::file(format!("dt={day}"), "its files change faster than they can be read: ask again"))
 }
 
+/// A day that is searched.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) day: Day,
+    /// How many row groups may hold a match, as far as it is known.
+    pub(super) groups: usize,
+    /// Its files, where they have been looked up.
+    files: Option<Files>,
+}
+
+impl From<Day> for Found {
+    fn from(day: Day) -> Self {
+        Self { day, groups: 0, files: None }
+    }
+}
+
 impl Search {
+    /// Looks up what a day is made of, before any of it is read.
+    pub(super) async fn open(&self, day: Day) -> Result<Found, Error> {
+        let files = steadily(day, || plan::open(&self.lake, &self.source, day, &self.query)).await?;
+        let groups = row_groups(&files.parts, &self.scan()).len();
+        Ok(Found { day, groups, files: Some(files) })
+    }
+
     /// The newest of a day, one more than the page takes.
-    pub(super) async fn day(&self, day: Day) -> Result<Vec<Facts<'static>>, Error> {
-        steadily(day, || self.once(day)).await
+    pub(super) async fn day(&self, Found { day, mut files, .. }: Found) -> Result<Vec<Facts<'static>>, Error> {
+        steadily(day, || self.once(day, files.take())).await
     }
 
     fn wanted(&self) -> usize {
         self.page.limit.saturating_add(1)
     }
 
-    async fn once(&self, day: Day) -> Result<Vec<Facts<'static>>, Trouble> {
-        let Files { parts, hot } = plan::open(&self.lake, &self.source, day, &self.query).await?;
-        let scan = Arc::new(Scan { query: self.query.clone(), bounds: self.bounds() });
+    fn scan(&self) -> Scan {
+        Scan { query: self.query.clone(), bounds: self.bounds() }
+    }
+
+    async fn once(&self, day: Day, files: Option<Files>) -> Result<Vec<Facts<'static>>, Trouble> {
+        let Files { parts, hot } = match files {
+            Some(files) => files,
+            None => plan::open(&self.lake, &self.source, day, &self.query).await?,
+        };
+        let scan = Arc::new(self.scan());
         let hot = Hot { source: &self.source, scan: &scan, page: &self.page }.newest(hot).await?;
         let candidates = self.candidates(&scan, &parts).await?;
         let candidates = self.settle_ties(&parts, candidates).await?;
