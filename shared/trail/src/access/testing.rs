@@ -58,6 +58,7 @@ impl World {
             time: Time(1_790_000_000),
             request_id: String::new(),
             sha256: String::new(),
+            pages: Vec::new(),
             result,
         };
         let answers = self.snapshots.entry(account.to_owned()).or_default();

@@ -162,6 +162,7 @@ pub(super) fn why(call: &str, refusal: &Refusal) -> String {
         Cause::Throttled => format!("asked too often ({code}): take the snapshot again later"),
         Cause::Unreachable => format!("no answer came ({code}): take the snapshot again"),
         Cause::Disabled => format!("the service or region is not enabled there ({code})"),
+        Cause::Late => format!("it was not ready in time ({code}): take the snapshot again in some minutes"),
         Cause::NoRole => {
             format!(
                 "the role that asks cannot be taken ({code}): deploy member-role.yaml there, or leave the account \
