@@ -23,6 +23,7 @@ mod settings;
 mod silence;
 mod template;
 mod verify;
+mod who_can;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -30,7 +30,8 @@ pub enum QuestionError {
 }
 
 impl Question<'_> {
-    pub(super) fn check(&self) -> Result<(), QuestionError> {
+    /// Whether it can be asked.
+    pub fn check(&self) -> Result<(), QuestionError> {
         let Some((service, name)) = self.action.split_once(':') else {
             return Err(QuestionError::NoService(self.action.to_owned()));
         };

@@ -248,7 +248,6 @@ fn control_policies() -> Vec<(Value, &'static [&'static str])> {
     let policy =
         |id: &str, targets: Value, statements: Value| json!({"id": id, "targets": targets, "statements": statements});
     let everywhere = || full(json!(["r-root", "ou-prod", PROD, SANDBOX, MANAGEMENT]));
-    let region = json!({"StringNotEquals": {"aws:RequestedRegion": "eu-west-1"}});
     vec![
         (json!([]), &["manager", "prod", "sandbox"]),
         (json!([everywhere()]), &["manager", "prod", "sandbox"]),
@@ -293,7 +292,14 @@ fn control_policies() -> Vec<(Value, &'static [&'static str])> {
         ),
         // Conditional denies do not remove.
         (
-            json!([everywhere(), policy("d", json!(["ou-prod"]), json!([with(deny("*", "*"), region.clone())]))]),
+            json!([
+                everywhere(),
+                policy(
+                    "d",
+                    json!(["ou-prod"]),
+                    json!([with(deny("*", "*"), json!({"Null": {"aws:TokenIssueTime": "true"}}))])
+                )
+            ]),
             &["manager", "prod?", "sandbox"],
         ),
         (
