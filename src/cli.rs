@@ -87,6 +87,14 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:\n  qtrail who i-0abc1234def567890\n  qtrail who svc-backup --data ./case-42 \
         --from 2026-11-20\n  qtrail who arn:aws:s3:::invoices --lake s3://my-lake/trail --format ndjson | jq .chain")]
     Who(WhoArgs),
+    /// Who was allowed an action: principals by their policies, groups, permission sets, boundaries and service control
+    /// policies
+    #[command(after_help = "Examples:\n  qtrail who-can rds:DeleteDBInstance\n  qtrail who-can s3:Delete* --resource \
+        arn:aws:s3:::invoices/2026/* --at 2026-11-20\n  qtrail who-can iam:CreateAccessKey --lake s3://my-data-bucket \
+        --format ndjson | jq .arn\n\nAnswered from the last complete snapshot before that date; `qtrail review snapshot` \
+        takes one. An upper bound: what was not evaluated is named on stderr.\n\nExit status: 0 answered; 2 something \
+        could not be seen, so that somebody may be missing.")]
+    WhoCan(WhoCanArgs),
     /// Everything that is looked for, in records and in trail settings: severity, category, id, references
     Detections,
     /// Completions for a shell
@@ -435,6 +443,34 @@ pub(crate) struct WhoArgs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum WhoFormat {
     /// A story, oldest first
+    Text,
+    /// A JSON object a line
+    Ndjson,
+}
+
+/// `qtrail who-can`.
+#[derive(Debug, Args)]
+pub(crate) struct WhoCanArgs {
+    /// The action as policies name it: rds:DeleteDBInstance, 's3:Delete*'
+    #[arg(value_name = "ACTION")]
+    pub(crate) action: String,
+    /// On which resource; without it on any
+    #[arg(long, value_name = "ARN")]
+    pub(crate) resource: Option<String>,
+    /// As it was at this time (RFC 3339, or the beginning of a day); without it as it is
+    #[arg(long, value_name = "DATE", value_parser = time)]
+    pub(crate) at: Option<Time>,
+    #[command(flatten)]
+    pub(crate) lake: LakeArgs,
+    /// How principals are printed
+    #[arg(long, value_enum, default_value_t = HolderFormat::Text)]
+    pub(crate) format: HolderFormat,
+}
+
+/// How principals are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HolderFormat {
+    /// A line each, for people
     Text,
     /// A JSON object a line
     Ndjson,

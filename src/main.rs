@@ -20,6 +20,7 @@ mod status;
 mod verify;
 mod view;
 mod who;
+mod who_can;
 
 use cli::{Cli, Command};
 
@@ -64,6 +65,7 @@ fn run(command: Command) -> anyhow::Result<Ending> {
         Command::Verify(arguments) => block_on(verify::run(arguments)),
         Command::View(arguments) => block_on(view::run(arguments)),
         Command::Who(arguments) => block_on(who::run(arguments)),
+        Command::WhoCan(arguments) => block_on(who_can::run(arguments)),
         Command::Detections => detections::run(),
         Command::Completions { shell } => {
             cli::print_completions(shell)?;

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use cloud::stores::{Stores, folder};
+use cloud::stores::{Place, Stores, folder};
 use lake::answer::{Answer, Cursor, Page, Read};
 use lake::{Lake, Query, table};
 use sha2::{Digest, Sha256};
@@ -115,17 +115,22 @@ impl Written {
 
 /// The lake that the arguments mean.
 pub(crate) async fn open(arguments: &LakeArgs) -> anyhow::Result<Lake> {
-    let place = match &arguments.lake {
-        Some(url) if url.starts_with("s3://") => Stores::new(cloud::deployment::sdk_config().await).open(url)?,
+    let place = place(arguments).await?;
+    Ok(Lake::new(place.store, place.prefix))
+}
+
+/// Where the lake and everything beside it lies.
+pub(crate) async fn place(arguments: &LakeArgs) -> anyhow::Result<Place> {
+    match &arguments.lake {
+        Some(url) if url.starts_with("s3://") => Ok(Stores::new(cloud::deployment::sdk_config().await).open(url)?),
         url => {
             let path = url.as_ref().map_or(arguments.data.as_path(), Path::new);
             if !path.is_dir() {
                 bail!("{} holds no lake: run qtrail ingest first, or name one with --lake", path.display());
             }
-            folder(path)?
+            Ok(folder(path)?)
         }
-    };
-    Ok(Lake::new(place.store, place.prefix))
+    }
 }
 
 /// The query that the arguments mean.

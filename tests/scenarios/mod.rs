@@ -24,6 +24,7 @@ mod silence;
 mod template;
 mod verify;
 mod viewer;
+mod who_can;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -10,9 +10,11 @@ use serde::{Deserialize, Serialize};
 use crate::policy::Policy;
 use crate::time::Time;
 
+mod evaluate;
 mod read;
 #[cfg(test)]
 mod testing;
+pub mod who_can;
 
 /// Everything that is known about access at one time.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::shape::field;
 
 mod glob;
+pub(crate) mod pattern;
 pub mod power;
 mod public;
 pub mod trust;
