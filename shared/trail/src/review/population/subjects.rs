@@ -242,15 +242,21 @@ impl<'i> Subjects<'i> {
         });
     }
 
-    /// The person's manager, else the owner of the account, but nobody about himself.
+    /// The person's manager, else the owner of the account or who stands above an owner who has left; nobody about
+    /// himself.
     fn reviewer(&self, account: &str, person: Option<&Person>) -> String {
         let owner = self.owners.get(account).copied().unwrap_or_default();
         let Some(listed) = self.input.people else { return owner.to_owned() };
-        if let Some(manager) = person.and_then(|person| listed.people.manager_of(person, self.input.taken())) {
+        let taken = self.input.taken();
+        if let Some(manager) = person.and_then(|person| listed.people.manager_of(person, taken)) {
             return manager.id.clone();
         }
-        let known = listed.people.find([owner]).map_or(owner, |known| &known.id);
-        if person.is_some_and(|person| person.id == known) { String::new() } else { known.to_owned() }
+        let Some(known) = listed.people.find([owner]) else { return owner.to_owned() };
+        let stand_in = || listed.people.manager_of(known, taken);
+        let decides = Some(known).filter(|known| known.is_there(taken)).or_else(stand_in);
+        decides
+            .filter(|decides| person.is_none_or(|person| person.id != decides.id))
+            .map_or_else(String::new, |decides| decides.id.clone())
     }
 }
 

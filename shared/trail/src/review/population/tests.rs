@@ -277,6 +277,8 @@ fn reviewers_are_managers_then_owners_and_never_oneself() {
     assert_eq!(named(&own, "bob").reviewer, "");
     assert_eq!(own.gaps.len(), 1);
     assert!(own.gaps[0].what.contains("no reviewer for 1"), "{:?}", own.gaps);
+    let gone = World::new().listing("Dan,team-pay,Eva,left,,\nEva,,,active,,\n").population();
+    assert_eq!(named(&gone, "bob").reviewer, "Eva", "the owner has left");
     let unlisted = World::new().population();
     assert!(unlisted.by_urgency().iter().map(|subject| subject.number).eq(1..=8), "nobody is missing in no list");
 }
