@@ -17,6 +17,9 @@ use super::run::{Parameters, Run, body, cause_of, text};
 /// How long a credential report is waited for. AWS makes one in seconds; where there are thousands of users, in minutes.
 const REPORT: Duration = Duration::from_mins(2);
 
+/// What is left for the last question when waiting is over.
+const LAST_QUESTION: Duration = Duration::from_secs(10);
+
 /// The first wait for a credential report, and the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
@@ -72,7 +75,7 @@ impl Run<'_> {
 
     /// The credential report, once it is made. AWS starts to make one when it is asked to.
     async fn report(&self) -> Vec<Answer> {
-        let until = self.end.min(Instant::now() + REPORT);
+        let until = self.end.checked_sub(LAST_QUESTION).unwrap_or(self.end).min(Instant::now() + REPORT);
         let mut wait = FIRST_WAIT;
         loop {
             let begun = self.ask(self.account, &api::GENERATE_CREDENTIAL_REPORT, GLOBAL, &[]).await;
