@@ -19,7 +19,7 @@ use crate::support::{ACCESS_KEY, SECRET_KEY};
 pub(super) struct World {
     pub(super) aws: CloudTrail,
     pub(super) key: String,
-    collector: Collector,
+    pub(super) collector: Collector,
 }
 
 impl World {

@@ -18,6 +18,7 @@ mod lake;
 mod layers;
 mod notify;
 mod page;
+mod population;
 mod search;
 mod settings;
 mod silence;

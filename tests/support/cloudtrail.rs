@@ -161,6 +161,11 @@ impl CloudTrail {
         self.state().without_role.insert(account.to_owned());
     }
 
+    /// An account that is in an organization and may not tell of it, which the emulator does not know.
+    pub(crate) fn is_member(&self, account: &str) {
+        self.state().members.insert(account.to_owned());
+    }
+
     /// Makes the next `times` calls fail; `region` may be empty for all. A call to S3 is named by method and subresource:
     /// `s3:GET policy`.
     pub(crate) fn inject(&self, call: &str, region: &str, times: usize, fault: Fault) {
@@ -189,6 +194,7 @@ struct State {
     keys: BTreeMap<String, String>,
     owners: BTreeMap<String, (String, bool)>,
     without_role: BTreeSet<String>,
+    members: BTreeSet<String>,
     faults: Vec<(String, String, usize, Fault)>,
     seen: Vec<(String, String, String)>,
     translations: BTreeMap<String, String>,
@@ -322,6 +328,9 @@ impl State {
             "s3control" => Some(control(request)),
             "s3" => self.border(asked, request),
             "sts" if asked.operation == "AssumeRole" => self.closed(asked, request),
+            "organizations" if asked.operation == "ListAccounts" && self.members.contains(&asked.account) => {
+                Some(refused(asked, 400, "AccessDeniedException"))
+            }
             "lambda" => Some(said(&json!({"Functions": [{"FunctionName": "f",
                 "FunctionArn": format!("arn:aws:lambda:{}:{}:function:f", asked.region, asked.account),
                 "Environment": {"Variables": {"PASSWORD": "hunter2"}}}]}))),

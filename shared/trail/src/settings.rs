@@ -101,6 +101,13 @@ impl Review {
             1.. if value <= most => Ok(()),
             _ => Err(wrong(format!("review.{name}"), format!("it is from 1 to {most}"))),
         };
+        let region = &self.identity_center_region;
+        if !region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+            return Err(wrong(
+                "review.identity_center_region".to_owned(),
+                format!("`{region}` is no region, as eu-west-1 is"),
+            ));
+        }
         whole("first_month", self.first_month, 12)?;
         whole("due_days", self.due_days, 365)?;
         whole("revocation_days", self.revocation_days, 365)?;
@@ -625,6 +632,8 @@ mod tests {
             ("minimum_alert_severty = 'HIGH'", "did you mean `minimum_alert_severity`?"),
             ("[acounts.111122223333]", "did you mean `accounts`?"),
             ("[accounts.1234]", "twelve digits"),
+            ("[review]\nidentity_center_region = 'evil.example.com/'", "as eu-west-1 is"),
+            ("[review]\nfirst_month = 13", "from 1 to 12"),
             ("[thresholds]\nuser_failures = {count = 5, minutes = 7}", "multiple of 5"),
             ("[thresholds]\nroot_accounts = {count = 2, distinct = 3, minutes = 5}", "at least distinct"),
             ("[thresholds]\nrefused_calls = {count = 900, minutes = 10}", "at most 512"),

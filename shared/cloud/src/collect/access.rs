@@ -2,9 +2,11 @@
 //! Center.
 
 use std::collections::BTreeSet;
+use std::future::Future;
 use std::time::Duration;
 
 use futures::future::{join, join_all, join3};
+use futures::{StreamExt as _, stream};
 use serde_json::Value;
 use tokio::time::Instant;
 use trail::snapshot::{Answer, Cause, GLOBAL, Snapshot, VERSION};
@@ -15,9 +17,16 @@ use super::run::{Parameters, Run, body, cause_of, text};
 /// How long a credential report is waited for. AWS makes one in seconds; where there are thousands of users, in minutes.
 const REPORT: Duration = Duration::from_mins(2);
 
+/// What is left for the last question when waiting is over.
+const LAST_QUESTION: Duration = Duration::from_secs(10);
+
 /// The first wait for a credential report, and the longest.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// So many questions of a kind are asked at the same time. The time for a question runs from when it is begun, and these
+/// services answer about twenty in a second: thousands that are begun together would wait for each other until it is over.
+const AT_ONCE: usize = 5;
 
 /// Units lie in each other five deep (Organizations, quotas).
 const DEEPEST: usize = 8;
@@ -59,14 +68,14 @@ impl Run<'_> {
         let keys = users
             .iter()
             .map(async |user| self.ask(self.account, &api::LIST_ACCESS_KEYS, GLOBAL, &[("UserName", user)]).await);
-        answers.extend(join_all(keys).await);
+        answers.extend(in_turn(keys).await);
         answers.extend(report);
         answers
     }
 
     /// The credential report, once it is made. AWS starts to make one when it is asked to.
     async fn report(&self) -> Vec<Answer> {
-        let until = self.end.min(Instant::now() + REPORT);
+        let until = self.end.checked_sub(LAST_QUESTION).unwrap_or(self.end).min(Instant::now() + REPORT);
         let mut wait = FIRST_WAIT;
         loop {
             let begun = self.ask(self.account, &api::GENERATE_CREDENTIAL_REPORT, GLOBAL, &[]).await;
@@ -94,7 +103,7 @@ impl Run<'_> {
             let asked = children
                 .iter()
                 .map(async |child| self.ask(&by, &api::LIST_PARENTS, GLOBAL, &[("ChildId", child)]).await);
-            let parents = join_all(asked).await;
+            let parents = in_turn(asked).await;
             seen.append(&mut children);
             let above = parents.iter().flat_map(|parent| texts(body(parent), "Parents", "Id"));
             children = above.filter(|id| id.starts_with("ou-") && !seen.contains(id)).collect();
@@ -138,7 +147,7 @@ impl Run<'_> {
         let members = given_to(&sets)
             .into_iter()
             .map(async |group| self.of(instance, &api::LIST_MEMBERSHIPS, &[store[0], ("GroupId", &group)]).await);
-        let members = join_all(members).await;
+        let members = in_turn(members).await;
         sets.into_iter().chain([users, groups]).chain(members).collect()
     }
 
@@ -146,7 +155,7 @@ impl Run<'_> {
         let arn = [("InstanceArn", instance.arn.as_str())];
         let listed = self.of(instance, &api::LIST_PERMISSION_SETS, &arn).await;
         let sets: Vec<String> = all_texts(body(&listed), "PermissionSets");
-        let about = join_all(sets.iter().map(|set| self.permission_set(instance, set))).await;
+        let about = in_turn(sets.iter().map(|set| self.permission_set(instance, set))).await;
         about.into_iter().flatten().chain([listed]).collect()
     }
 
@@ -159,13 +168,18 @@ impl Run<'_> {
         let assigned = accounts.iter().map(async |account| {
             self.of(instance, &api::LIST_ASSIGNMENTS, &[about[0], about[1], ("AccountId", account)]).await
         });
-        let assigned = join_all(assigned).await;
+        let assigned = in_turn(assigned).await;
         told.into_iter().chain([provisioned]).chain(assigned).collect()
     }
 
     async fn of(&self, instance: &Instance, api: &'static Api, parameters: Parameters<'_>) -> Answer {
         self.ask(&instance.by, api, &instance.region, parameters).await
     }
+}
+
+/// A few at a time, the answers in the order of the questions.
+async fn in_turn<F: Future>(asked: impl Iterator<Item = F>) -> Vec<F::Output> {
+    stream::iter(asked).buffered(AT_ONCE).collect().await
 }
 
 fn instances(listed: &Answer) -> Vec<Instance> {

@@ -19,6 +19,7 @@ mod subjects;
 mod tests;
 
 use scope::Accounts;
+pub use scope::left_out;
 use subjects::Subjects;
 
 /// What a population is made from.

@@ -46,7 +46,8 @@ impl Accounts {
             why: unanswered(input, &scope.account),
         });
         let named = input.settings.review.accounts.iter().flatten().chain(input.settings.review.excluded.keys());
-        let unknown = named.filter(|name| !self.scope.iter().any(|scope| is_named(scope, name)));
+        let unknown =
+            named.filter(|name| !self.scope.iter().any(|scope| is_named((&scope.account, &scope.environment), name)));
         let unknown = unknown.map(|name| Gap {
             account: String::new(),
             what: format!("`{name}` in the settings of the review"),
@@ -84,7 +85,7 @@ fn scope(input: &Input<'_>, account: &str, member: Option<&Member>) -> Scope {
     scope.note = joined.map_or(String::new(), |at| format!("joined on {}, during the period", at.date()));
     scope.excluded = match member {
         Some(member) if !member.active => Some(closed(input, account)),
-        _ => excluded(input.settings, &scope),
+        _ => left_out(input.settings, account),
     };
     scope
 }
@@ -98,15 +99,17 @@ fn closed(input: &Input<'_>, account: &str) -> String {
     }
 }
 
-fn excluded(settings: &Settings, scope: &Scope) -> Option<String> {
+/// Why an account is not reviewed, by the settings; `None`: it is.
+pub fn left_out(settings: &Settings, account: &str) -> Option<String> {
     let review = &settings.review;
-    let reason = review.excluded.iter().find(|(name, _)| is_named(scope, name)).map(|(_, reason)| reason.clone());
-    let is_wanted = |names: &Vec<String>| names.iter().any(|name| is_named(scope, name));
-    let unnamed = review.accounts.as_ref().filter(|names| !is_wanted(names));
+    let environment = settings.accounts.get(account).map_or("", |known| &known.environment);
+    let is_meant = |name: &str| is_named((account, environment), name);
+    let reason = review.excluded.iter().find(|(name, _)| is_meant(name)).map(|(_, reason)| reason.clone());
+    let unnamed = review.accounts.as_ref().filter(|names| !names.iter().any(|name| is_meant(name)));
     reason.or_else(|| unnamed.map(|names| format!("not among review.accounts of the settings: {}", names.join(", "))))
 }
 
 /// By its id or its environment.
-fn is_named(scope: &Scope, name: &str) -> bool {
-    scope.account == name || (!scope.environment.is_empty() && scope.environment == name)
+fn is_named((account, environment): (&str, &str), name: &str) -> bool {
+    account == name || (!environment.is_empty() && environment == name)
 }

@@ -6,7 +6,7 @@ use super::grants::{self, Gifts, grant, last_part};
 use super::scope::Accounts;
 use super::{Grant, GrantKind, Input, Person, Subject, SubjectKind};
 use crate::access::{AccountAccess, Assignment, Directory, DirectoryUser, Gap, Given, Kind, Principal};
-use crate::policy::trust::Who;
+use crate::policy::trust::{Admission, Who};
 use crate::review::usage::{ActorKey, Usage};
 
 /// Where the roles of Identity Center are, in their ARNs.
@@ -130,7 +130,7 @@ impl<'i> Subjects<'i> {
         let given: Vec<&Given> = role.policies.iter().collect();
         let (privileged, privileged_by) = self.gifts.judge(&given, role.boundary.as_ref());
         let trust = entering.iter().map(|admission| grant(GrantKind::Trust, &admission.name, ""));
-        let mut trusts: Vec<String> = entering.iter().map(|admission| admission.told()).collect();
+        let mut trusts: Vec<String> = entering.iter().map(Admission::told).collect();
         if role.trust.is_none() {
             trusts.push("not known: its trust policy was not told".to_owned());
         }
@@ -164,9 +164,10 @@ impl<'i> Subjects<'i> {
         }
         let mut held: BTreeMap<Holder<'i>, BTreeSet<Grant>> = BTreeMap::new();
         for assignment in &directory.assignments {
-            let users = match assignment.group {
-                true => members.get(assignment.principal.as_str()).cloned().unwrap_or_default(),
-                false => vec![assignment.principal.as_str()],
+            let users = if assignment.group {
+                members.get(assignment.principal.as_str()).cloned().unwrap_or_default()
+            } else {
+                vec![assignment.principal.as_str()]
             };
             let given = given(directory, assignment);
             for user in users {
@@ -241,15 +242,21 @@ impl<'i> Subjects<'i> {
         });
     }
 
-    /// The person's manager, else the owner of the account, but nobody about himself.
+    /// The person's manager, else the owner of the account or who stands above an owner who has left; nobody about
+    /// himself.
     fn reviewer(&self, account: &str, person: Option<&Person>) -> String {
         let owner = self.owners.get(account).copied().unwrap_or_default();
         let Some(listed) = self.input.people else { return owner.to_owned() };
-        if let Some(manager) = person.and_then(|person| listed.people.manager_of(person, self.input.taken())) {
+        let taken = self.input.taken();
+        if let Some(manager) = person.and_then(|person| listed.people.manager_of(person, taken)) {
             return manager.id.clone();
         }
-        let known = listed.people.find([owner]).map_or(owner, |known| &known.id);
-        if person.is_some_and(|person| person.id == known) { String::new() } else { known.to_owned() }
+        let Some(known) = listed.people.find([owner]) else { return owner.to_owned() };
+        let stand_in = || listed.people.manager_of(known, taken);
+        let decides = Some(known).filter(|known| known.is_there(taken)).or_else(stand_in);
+        decides
+            .filter(|decides| person.is_none_or(|person| person.id != decides.id))
+            .map_or_else(String::new, |decides| decides.id.clone())
     }
 }
 

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::GrantKind::{AccessKey, DirectoryGroup, Group, InlinePolicy, PermissionSet as Set};
 use super::*;
 use crate::access::{
     AccountAccess, Assignment, Directory, DirectoryUser, Given, Kind, Member, Organization, Password, PermissionSet,
@@ -202,7 +203,6 @@ fn each_thing_with_access_is_one_subject_in_order() {
 #[test]
 fn grants_name_the_groups_that_they_come_through() {
     let population = World::new().population();
-    use GrantKind::{AccessKey, DirectoryGroup, Group, InlinePolicy, PermissionSet};
     assert_eq!(
         grants(named(&population, "alice")),
         [
@@ -213,7 +213,7 @@ fn grants_name_the_groups_that_they_come_through() {
             (AccessKey, "AKIA1", ""),
         ]
     );
-    let both = [(PermissionSet, "Ops", ""), (DirectoryGroup, "on-call", "g2"), (DirectoryGroup, "operators", "g1")];
+    let both = [(Set, "Ops", ""), (DirectoryGroup, "on-call", "g2"), (DirectoryGroup, "operators", "g1")];
     assert_eq!(grants(named(&population, "alice as Ops")), both, "one subject, given thrice");
     assert_eq!(grants(named(&population, "dora as Ops")), [(DirectoryGroup, "operators", "g1")]);
 }
@@ -229,7 +229,7 @@ fn administrators_are_marked_by_all_policies_together() {
     let passing = "iam:PassRole with lambda:CreateFunction".to_owned();
     assert_eq!(mark(&world, "alice"), (true, vec![passing.clone()]), "one half is the group's");
     assert_eq!(mark(&world, "bob"), (false, Vec::new()));
-    assert_eq!(mark(&world, "root").0, true);
+    assert!(mark(&world, "root").0);
     assert_eq!(mark(&world, "dora as Ops"), (true, vec!["iam:PutUserPolicy".to_owned()]), "by the role in the account");
     let alice = &mut world.access.accounts[0].principals[1];
     alice.boundary = Some(given("arn:aws:iam::1:policy/fence", &allow("s3:*")));
@@ -277,6 +277,8 @@ fn reviewers_are_managers_then_owners_and_never_oneself() {
     assert_eq!(named(&own, "bob").reviewer, "");
     assert_eq!(own.gaps.len(), 1);
     assert!(own.gaps[0].what.contains("no reviewer for 1"), "{:?}", own.gaps);
+    let gone = World::new().listing("Dan,team-pay,Eva,left,,\nEva,,,active,,\n").population();
+    assert_eq!(named(&gone, "bob").reviewer, "Eva", "the owner has left");
     let unlisted = World::new().population();
     assert!(unlisted.by_urgency().iter().map(|subject| subject.number).eq(1..=8), "nobody is missing in no list");
 }
@@ -377,7 +379,7 @@ fn who_joins_gets_the_next_numbers_and_nobody_twice() {
     let joined = first.joined(&[], world.population());
     let told: Vec<_> = joined.iter().map(|subject| (subject.number, subject.id.as_str(), grants(subject))).collect();
     let (aaron, bob) = ("arn:aws:iam::111122223333:user/aaron", "arn:aws:iam::111122223333:user/bob#10");
-    assert_eq!(told, [(9, aaron, vec![]), (10, bob, vec![(GrantKind::InlinePolicy, "more", "")])]);
+    assert_eq!(told, [(9, aaron, vec![]), (10, bob, vec![(InlinePolicy, "more", "")])]);
     assert!(joined.iter().all(|subject| subject.joined));
     assert_eq!(first.joined(&joined, world.population()), [], "they are known by now");
     world.access.accounts[0].principals.push(principal(Kind::User, PAY, "zoe"));
