@@ -4,13 +4,23 @@
 //! append-only log, and how the review stands is a fold over both.
 
 pub mod decision;
+pub mod effect;
 pub mod people;
 pub mod period;
 pub mod population;
+pub mod rules;
+pub mod sheet;
+pub mod standing;
 pub mod usage;
 
-pub use decision::{Act, By, Decision, Entry, Verb};
+#[cfg(test)]
+mod testing;
+
+pub use decision::{Act, Broken, By, Decision, Entry, Verb};
+pub use effect::{Known, Plan, Sighting, Watch};
 pub use people::{People, PeopleError};
 pub use period::{Period, PeriodError};
 pub use population::{Grant, GrantKind, Input, Listed, Population, Receipt, Scope, Subject, SubjectKind};
+pub use rules::{Persons, Refusal, Rules};
+pub use standing::{Cycle, Remedy, Stage, Standing};
 pub use usage::{ActorKey, RecordId, Usage};

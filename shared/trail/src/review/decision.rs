@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::population::{Grant, Subject};
 use super::usage::RecordId;
+use crate::record::{digest, hex};
 use crate::time::Time;
 
 /// One thing that happened to a review.
@@ -19,6 +20,72 @@ pub struct Entry {
     pub act: Act,
     /// SHA-256 over the entry before and this one: no entry can be changed or left out unseen.
     pub sha256: String,
+}
+
+/// Why a log is not what was written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Broken {
+    /// An entry is missing, or stands where another one should.
+    #[error("the review's log has entry {found} where {expected} should be: entries are missing or were put in")]
+    Gap {
+        /// The number that should come.
+        expected: u64,
+        /// The number that comes.
+        found: u64,
+    },
+    /// An entry is not the one that was written.
+    #[error("entry {0} of the review's log is not as it was written: it, or one before it, was changed")]
+    Changed(u64),
+}
+
+impl Entry {
+    /// The next entry of a log whose last one is `last`.
+    pub fn chain(last: Option<&Self>, at: Time, by: Option<By>, act: Act) -> Self {
+        let number = last.map_or(1, |last| last.number + 1);
+        let mut entry = Self { number, at, by, act, sha256: String::new() };
+        entry.sha256 = entry.hash(last.map_or("", |last| &last.sha256));
+        entry
+    }
+
+    /// Checks that a log, in order from its first entry, is whole and as it was written. That nothing was cut off its
+    /// end is seen by the last hash, where that is kept elsewhere.
+    pub fn verify(log: &[Self]) -> Result<(), Broken> {
+        let mut before = "";
+        for (expected, entry) in (1..).zip(log) {
+            if entry.number != expected {
+                return Err(Broken::Gap { expected, found: entry.number });
+            }
+            if entry.hash(before) != entry.sha256 {
+                return Err(Broken::Changed(expected));
+            }
+            before = &entry.sha256;
+        }
+        Ok(())
+    }
+
+    /// SHA-256 over the hash before, and the entry as JSON without its own.
+    fn hash(&self, before: &str) -> String {
+        let Self { number, at, by, act, .. } = self;
+        let text = serde_json::json!([before, number, at, by, act]).to_string();
+        hex(&digest(text.as_bytes()))
+    }
+}
+
+impl Act {
+    /// The subject that it is about; none for what concerns the whole review.
+    pub fn subject(&self) -> Option<&str> {
+        match self {
+            Self::Joined { subject } => Some(&subject.id),
+            Self::Proposed { subject, .. }
+            | Self::Decided { subject, .. }
+            | Self::Carried { subject, .. }
+            | Self::Absent { subject, .. }
+            | Self::Reappeared { subject, .. } => Some(subject),
+            Self::Excepted { subject, .. } => Some(subject).filter(|subject| !subject.is_empty()).map(String::as_str),
+            Self::Opened { .. } | Self::Reminded | Self::SignedOff { .. } => None,
+        }
+    }
 }
 
 /// Who did something, as it was proven.
