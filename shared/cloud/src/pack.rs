@@ -2,7 +2,9 @@
 
 mod manifest;
 mod sign;
+mod verify;
 mod zip;
 
-pub use manifest::{FORMAT, FileFacts, GapLine, KeyFacts, Manifest, Versions};
+pub use manifest::{FORMAT, FileFacts, GapLine, KEY, KeyFacts, MANIFEST, Manifest, SIGNATURE, Versions};
 pub use sign::{PublicKey, Signer};
+pub use verify::{Known, Problem, ProblemKind, Verified, verify};
