@@ -115,7 +115,7 @@ pub async fn build(sources: &Sources<'_>, ask: &Ask, signer: &Signer, link: &Lin
 }
 
 /// Adds manifest, key and signature.
-async fn seal(book: Book, (ask, link): (&Ask, &Link), signer: &Signer) -> Result<(Manifest, File), Error> {
+pub(super) async fn seal(book: Book, (ask, link): (&Ask, &Link), signer: &Signer) -> Result<(Manifest, File), Error> {
     let Book { mut archive, files, gaps, .. } = book;
     let manifest = Manifest {
         format: FORMAT.to_owned(),

@@ -109,6 +109,21 @@ impl State {
         Ok(reviews)
     }
 
+    /// A review as its own room keeps it, as far as packs read it.
+    #[cfg(test)]
+    pub(crate) async fn keep_review_for_tests(&self, period: &Period, entries: &[Entry]) -> Result<(), Error> {
+        let mut meta = keys(&format!("R#{}", period.id), "META");
+        meta.extend(encode(&std::collections::HashMap::from([("period", period)]))?);
+        self.put(meta).await?;
+        self.put(keys("REVIEWS", &period.id)).await?;
+        for entry in entries {
+            let mut item = encode(entry)?;
+            item.extend(keys(&format!("R#{}", period.id), &format!("E#{:010}", entry.number)));
+            self.put(item).await?;
+        }
+        Ok(())
+    }
+
     async fn review_held(&self, id: &str) -> Result<ReviewHeld, Error> {
         #[derive(Deserialize)]
         struct Meta {
