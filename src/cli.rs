@@ -95,6 +95,14 @@ pub(crate) enum Command {
         takes one. An upper bound: what was not evaluated is named on stderr.\n\nExit status: 0 answered; 2 something \
         could not be seen, so that somebody may be missing.")]
     WhoCan(WhoCanArgs),
+    /// Evidence for an auditor in one signed archive; and what such an archive proves
+    #[command(
+        after_help = "Examples:\n  qtrail pack --from 2026-10-01 --to 2027-01-01\n  qtrail pack --from 2026-10-01 \
+        --to 2027-01-01 --table quickinfra-trail --lake s3://my-trail-data --packs s3://my-evidence --kms-key \
+        alias/quickinfra-trail-packs\n  qtrail pack verify pack-000002.zip --previous pack-000001.zip --key \
+        key.pem\n\nExit status of verify: 0 as it was signed; 1 a problem; 2 it cannot be read."
+    )]
+    Pack(PackArgs),
     /// Everything that is looked for, in records and in trail settings: severity, category, id, references
     Detections,
     /// Completions for a shell
@@ -418,6 +426,58 @@ pub(crate) enum ProblemFormat {
     Text,
     /// A JSON object a line
     Ndjson,
+}
+
+/// `qtrail pack`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct PackArgs {
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+    /// The first moment that it is about (RFC 3339, or a day)
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) from: Option<Time>,
+    /// The first moment that it is no longer about
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) to: Option<Time>,
+    /// Write it to this file, too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// The lake of a deployment, s3:// and its data bucket, or a folder
+    #[arg(long, value_name = "URL", env = "QTRAIL_LAKE")]
+    pub(crate) lake: Option<String>,
+    /// Where packs are kept, s3:// and a bucket under Object Lock, or a folder; without it the data folder
+    #[arg(long, value_name = "URL")]
+    pub(crate) packs: Option<String>,
+    /// The KMS key that signs, `ECC_NIST_P256` for `SIGN_VERIFY`; without it a key in the data folder
+    #[arg(long, value_name = "ID|ARN|ALIAS")]
+    pub(crate) kms_key: Option<String>,
+    #[command(subcommand)]
+    pub(crate) action: Option<PackAction>,
+}
+
+/// What is done with a pack.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PackAction {
+    /// Tell what a pack proves, offline
+    Verify(PackVerifyArgs),
+}
+
+/// `qtrail pack verify`.
+#[derive(Debug, Args)]
+pub(crate) struct PackVerifyArgs {
+    /// The pack
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The public key that has to have signed it, in PEM
+    #[arg(long, value_name = "PEM")]
+    pub(crate) key: Option<PathBuf>,
+    /// The pack before
+    #[arg(long, value_name = "FILE")]
+    pub(crate) previous: Option<PathBuf>,
+    /// How problems are printed
+    #[arg(long, value_enum, default_value_t = ProblemFormat::Text)]
+    pub(crate) format: ProblemFormat,
 }
 
 /// `qtrail who`.

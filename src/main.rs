@@ -12,6 +12,7 @@ mod findings;
 mod ingest;
 mod input;
 mod output;
+mod pack;
 mod place;
 mod rebuild;
 mod scan;
@@ -66,6 +67,7 @@ fn run(command: Command) -> anyhow::Result<Ending> {
         Command::View(arguments) => block_on(view::run(arguments)),
         Command::Who(arguments) => block_on(who::run(arguments)),
         Command::WhoCan(arguments) => block_on(who_can::run(arguments)),
+        Command::Pack(arguments) => block_on(pack::run(arguments)),
         Command::Detections => detections::run(),
         Command::Completions { shell } => {
             cli::print_completions(shell)?;

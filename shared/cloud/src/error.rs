@@ -62,6 +62,9 @@ pub enum Error {
     /// The environment or an argument lacks something.
     #[error("{0}")]
     Configuration(String),
+    /// An evidence pack cannot be made, signed or kept.
+    #[error("the evidence pack: {0}")]
+    Pack(String),
     /// No such finding, or several that begin like that.
     #[error("{0}")]
     NoSuchFinding(String),

@@ -12,6 +12,7 @@ pub mod function;
 pub mod ingest;
 pub mod metrics;
 pub mod notify;
+pub mod pack;
 pub mod raise;
 pub mod rebuild;
 pub mod review;

@@ -29,6 +29,7 @@ mod digests;
 mod files;
 mod findings;
 mod outbox;
+mod packs;
 mod tallies;
 
 pub use audit::{AuditRun, HeldVerdict, VerdictChange};
@@ -36,6 +37,8 @@ pub use digests::{ChainState, DigestRecord};
 pub use files::{AccountHeard, Canary, DayCounts, FileRecord, Parts};
 pub use findings::{HistoryLine, Query};
 pub use outbox::{Due, Notice};
+pub(crate) use packs::stands;
+pub use packs::{PackRecord, ReviewHeld};
 
 /// An item as DynamoDB has it.
 pub type Item = HashMap<String, AttributeValue>;

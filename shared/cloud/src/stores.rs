@@ -10,7 +10,7 @@ use aws_config::SdkConfig;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_types::service_config::ServiceConfigKey;
 use bytes::Bytes;
-use object_store::aws::{AmazonS3Builder, AwsCredential};
+use object_store::aws::{AmazonS3Builder, AwsCredential, Checksum};
 use object_store::client::CredentialProvider;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
@@ -101,7 +101,8 @@ impl Stores {
         if let Some(store) = buckets.get(name) {
             return Ok(store.clone());
         }
-        let store: Arc<dyn ObjectStore> = Arc::new(s3(&self.config, name)?);
+        let store = s3(&self.config, name).build().map_err(|e| Error::object(format!("s3://{name}"), e))?;
+        let store: Arc<dyn ObjectStore> = Arc::new(store);
         buckets.insert(name.to_owned(), store.clone());
         Ok(store)
     }
@@ -112,6 +113,18 @@ impl Stores {
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         let prefix = Path::parse(prefix).map_err(|e| Error::object(url, e.into()))?;
         Ok(Place { store: self.bucket(bucket)?, prefix })
+    }
+}
+
+impl Stores {
+    /// What a URL or path names, where objects may be locked: S3 takes those with a checksum alone.
+    pub fn open_locked(&self, url: &str) -> Result<Place, Error> {
+        let Some(rest) = url.strip_prefix("s3://") else { return folder(FilePath::new(url)) };
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        let prefix = Path::parse(prefix).map_err(|e| Error::object(url, e.into()))?;
+        let builder = s3(&self.config, bucket).with_checksum_algorithm(Checksum::SHA256);
+        let store = builder.build().map_err(|e| Error::object(format!("s3://{bucket}"), e))?;
+        Ok(Place { store: Arc::new(store), prefix })
     }
 }
 
@@ -166,7 +179,7 @@ impl Place {
     }
 }
 
-fn s3(config: &SdkConfig, bucket: &str) -> Result<impl ObjectStore + use<>, Error> {
+fn s3(config: &SdkConfig, bucket: &str) -> AmazonS3Builder {
     let retries = RetryConfig { max_retries: 6, retry_timeout: RETRY_TIMEOUT, ..RetryConfig::default() };
     let mut builder = AmazonS3Builder::new().with_bucket_name(bucket).with_retry(retries);
     if let Some(region) = config.region() {
@@ -180,7 +193,7 @@ fn s3(config: &SdkConfig, bucket: &str) -> Result<impl ObjectStore + use<>, Erro
             builder.with_endpoint(endpoint.as_str().trim_end_matches('/')).with_virtual_hosted_style_request(false);
         builder = builder.with_allow_http(endpoint.scheme() == "http");
     }
-    builder.build().map_err(|e| Error::object(format!("s3://{bucket}"), e))
+    builder
 }
 
 /// An endpoint of one's own, as the SDKs take it: for S3 alone, else for everything.

@@ -46,7 +46,7 @@ fn text(column: Column, facts: &Facts<'_>) -> String {
 }
 
 /// A cell that no spreadsheet takes for a formula: those begin with one of these, also in their full width.
-fn cell(value: &str) -> String {
+pub fn cell(value: &str) -> String {
     let opens = ['=', '+', '-', '@', '\t', '\r', '\n', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
     let guard = if value.starts_with(opens) { "'" } else { "" };
     if value.contains([',', '"', '\n', '\r']) {

@@ -13,6 +13,7 @@ pub mod detections;
 pub mod device;
 pub mod digest;
 pub mod envelope;
+pub mod evidence;
 pub mod facts;
 pub mod finding;
 pub mod ledger;

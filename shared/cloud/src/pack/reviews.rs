@@ -1,0 +1,135 @@
+//! The access reviews of a period: their populations, logs, and what is to be excepted.
+
+use trail::evidence::{self, Exception};
+use trail::log_file::{Inflater, Limits};
+use trail::record::{digest, hex};
+use trail::review::{Act, Period, Population};
+use trail::time::Time;
+
+use super::contents::Sources;
+use super::sheet::Sheet;
+use crate::error::Error;
+use crate::state::ReviewHeld;
+
+/// The sheets of reviews.
+struct Sheets {
+    reviews: Sheet,
+    subjects: Sheet,
+    log: Sheet,
+    proofs: Sheet,
+    moves: Sheet,
+}
+
+/// All reviews whose period meets the span, and the time that none is about.
+pub(super) async fn fill(
+    sources: &Sources<'_>,
+    (span, now): ((Time, Time), Time),
+    exceptions: &mut Sheet,
+) -> Result<[Sheet; 5], Error> {
+    let mut sheets = Sheets {
+        reviews: Sheet::new("reviews")?,
+        subjects: Sheet::new("review-subjects")?,
+        log: Sheet::new("review-log")?,
+        proofs: Sheet::new("revocations")?,
+        moves: Sheet::new("joiners-and-leavers")?,
+    };
+    let mut periods = Vec::new();
+    for held in sources.state.reviews_held().await? {
+        held.unread.iter().for_each(|what| sheets.reviews.gap(what));
+        let Some(period) = held.period.clone() else { continue };
+        if period.from < span.1 && span.0 < period.to {
+            one(sources, (&held, &period), (span, now), &mut sheets, exceptions).await?;
+            periods.push(period);
+        }
+    }
+    for (from, to) in uncovered(periods, (span.0, span.1.min(now))) {
+        let said = format!("no access review is about {from} to {to}");
+        exceptions.push(missed(from, &said).row())?;
+        sheets.reviews.gap(said);
+    }
+    let Sheets { reviews, subjects, log, proofs, moves } = sheets;
+    Ok([reviews, subjects, log, proofs, moves])
+}
+
+fn missed(since: Time, detail: &str) -> Exception {
+    let about = "access review".to_owned();
+    Exception { kind: "missed", about, since, who: String::new(), detail: detail.to_owned() }
+}
+
+/// The parts of a span that no period covers.
+fn uncovered(mut periods: Vec<Period>, (from, to): (Time, Time)) -> Vec<(Time, Time)> {
+    periods.sort_by_key(|period| period.from);
+    let mut at = from;
+    let mut bare = Vec::new();
+    for period in periods {
+        if period.from > at {
+            bare.push((at, period.from.min(to)));
+        }
+        at = at.max(period.to);
+    }
+    if at < to {
+        bare.push((at, to));
+    }
+    bare
+}
+
+async fn one(
+    sources: &Sources<'_>,
+    (held, period): (&ReviewHeld, &Period),
+    (span, now): ((Time, Time), Time),
+    sheets: &mut Sheets,
+    exceptions: &mut Sheet,
+) -> Result<(), Error> {
+    let entries = &held.entries;
+    let expected = (1..).zip(entries).find(|(number, entry)| entry.number != *number);
+    if let Some((number, _)) = expected {
+        sheets.log.gap(format!("entry {number} of review {} is not there", held.id));
+    }
+    sheets.log.extend(evidence::log(period, entries))?;
+    sheets.proofs.extend(evidence::proofs(period, entries))?;
+    let population = match population(sources, held).await? {
+        Ok(population) => population,
+        Err(why) => {
+            sheets.subjects.gap(why);
+            return Ok(());
+        }
+    };
+    sheets.reviews.push(evidence::standing(period, &population, entries))?;
+    sheets.subjects.extend(evidence::subjects(period, &population, entries))?;
+    sheets.moves.extend(evidence::joiners_and_leavers(span, &population, entries))?;
+    let found = evidence::exceptions(now, period, &population, entries);
+    exceptions.extend(found.iter().map(Exception::row))
+}
+
+/// The population of a review, or why it cannot be shown.
+async fn population(sources: &Sources<'_>, held: &ReviewHeld) -> Result<Result<Population, String>, Error> {
+    let path = sources.data.join(&["reviews", &held.id, "population.json.gz"]);
+    let Some((bytes, _)) = sources.data.fetch(path.as_ref()).await? else {
+        return Ok(Err(format!("the population of review {}, {path}, is not there", held.id)));
+    };
+    let text = Inflater::new(Limits::default()).inflate(&bytes).bytes;
+    let named = held.entries.iter().find_map(|entry| match &entry.act {
+        Act::Opened { population, .. } => Some(population.as_str()),
+        _ => None,
+    });
+    // As it is stored, packed or not.
+    if named.is_some_and(|named| named != hex(&digest(&bytes)) && named != hex(&digest(&text))) {
+        return Ok(Err(format!("{path} is not the population that review {} was opened over", held.id)));
+    }
+    Ok(serde_json::from_slice(&text).map_err(|error| format!("{path} cannot be read: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_that_no_review_is_about_is_missed() {
+        let period = |from, to| Period { id: String::new(), from: Time(from), to: Time(to) };
+        let bare = |periods: &[Period]| uncovered(periods.to_vec(), (Time(10), Time(30)));
+        assert_eq!(bare(&[]), [(Time(10), Time(30))]);
+        assert_eq!(bare(&[period(0, 40)]), []);
+        assert_eq!(bare(&[period(25, 40), period(0, 15)]), [(Time(15), Time(25))]);
+        assert_eq!(bare(&[period(12, 20), period(13, 15)]), [(Time(10), Time(12)), (Time(20), Time(30))]);
+    }
+}

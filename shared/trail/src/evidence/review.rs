@@ -1,0 +1,319 @@
+//! Access reviews as rows: who had access, what was decided, what came of it, and what is to be excepted.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::Row;
+use crate::review::{Act, By, Decision, Entry, Grant, Period, Population, Subject, Verb};
+use crate::time::Time;
+
+/// What an auditor has to be told without asking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exception {
+    /// `late`, `missed`, `partial`, `self_decided` …
+    pub kind: &'static str,
+    /// What it is about.
+    pub about: String,
+    /// Since when.
+    pub since: Time,
+    /// Who.
+    pub who: String,
+    /// In a sentence.
+    pub detail: String,
+}
+
+impl Exception {
+    pub(super) fn new(kind: &'static str, about: impl Into<String>, since: Time) -> Self {
+        Self { kind, about: about.into(), since, who: String::new(), detail: String::new() }
+    }
+
+    pub(super) fn by(self, who: &str) -> Self {
+        Self { who: who.to_owned(), ..self }
+    }
+
+    pub(super) fn because(self, detail: impl Into<String>) -> Self {
+        Self { detail: detail.into(), ..self }
+    }
+
+    /// As a row.
+    pub fn row(&self) -> Row {
+        vec![json!(self.kind), json!(self.about), json!(self.since), json!(self.who), json!(self.detail)]
+    }
+}
+
+fn kind_of<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_value(value).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// The decision that counts for each subject: the last one.
+fn decisions(entries: &[Entry]) -> BTreeMap<&str, (&Entry, &Decision)> {
+    let decided = entries.iter().filter_map(|entry| match &entry.act {
+        Act::Decided { subject, decision } => Some((subject.as_str(), (entry, decision))),
+        _ => None,
+    });
+    decided.collect()
+}
+
+/// Those of the population, and those who joined later.
+fn all_subjects<'r>(population: &'r Population, entries: &'r [Entry]) -> impl Iterator<Item = &'r Subject> {
+    let joined = entries.iter().filter_map(|entry| match &entry.act {
+        Act::Joined { subject } => Some(&**subject),
+        _ => None,
+    });
+    population.subjects.iter().chain(joined)
+}
+
+fn due(entries: &[Entry]) -> Option<(Time, Time, &str)> {
+    entries.iter().find_map(|entry| match &entry.act {
+        Act::Opened { population, due } => Some((entry.at, *due, population.as_str())),
+        _ => None,
+    })
+}
+
+fn signed(entries: &[Entry]) -> Option<(&Entry, &str)> {
+    entries.iter().rev().find_map(|entry| match &entry.act {
+        Act::SignedOff { statement } => Some((entry, statement.as_str())),
+        _ => None,
+    })
+}
+
+fn who(by: Option<&By>) -> &str {
+    by.map_or("this system", |by| if by.arn.is_empty() { &by.who } else { &by.arn })
+}
+
+/// A review as one row.
+pub fn standing(period: &Period, population: &Population, entries: &[Entry]) -> Row {
+    let decided = decisions(entries);
+    let subjects: Vec<&Subject> = all_subjects(population, entries).collect();
+    let done = subjects.iter().filter(|subject| decided.contains_key(subject.id.as_str())).count();
+    let opened = due(entries);
+    let signed = signed(entries);
+    vec![
+        json!(period.id),
+        json!(period.from),
+        json!(period.to),
+        json!(opened.map(|(at, ..)| at)),
+        json!(opened.map(|(_, due, _)| due)),
+        json!(population.scope.iter().filter(|scope| scope.excluded.is_none()).count()),
+        json!(subjects.len()),
+        json!(done),
+        json!(subjects.len() - done),
+        json!(!population.gaps.is_empty()),
+        json!(signed.map(|(entry, _)| entry.at)),
+        json!(signed.map(|(entry, _)| who(entry.by.as_ref()))),
+        json!(signed.map(|(_, statement)| statement)),
+        json!(opened.map(|(_, _, sha256)| sha256)),
+    ]
+}
+
+fn grant(grant: &Grant) -> String {
+    let via = if grant.via.is_empty() { String::new() } else { format!(" via {}", grant.via) };
+    format!("{} {}{via}", kind_of(&grant.kind), grant.name)
+}
+
+/// All subjects with what was decided about them.
+pub fn subjects<'r>(
+    period: &'r Period,
+    population: &'r Population,
+    entries: &'r [Entry],
+) -> impl Iterator<Item = Row> + 'r {
+    let decided = decisions(entries);
+    all_subjects(population, entries).map(move |subject| {
+        let mut row = vec![json!(period.id), json!(subject.number)];
+        row.extend(person_cells(subject));
+        row.extend(usage_cells(subject));
+        row.extend(decision_cells(decided.get(subject.id.as_str()).copied()));
+        row
+    })
+}
+
+fn person_cells(subject: &Subject) -> Vec<Value> {
+    let person = subject.person.as_ref();
+    vec![
+        json!(subject.id),
+        json!(subject.kind),
+        json!(subject.account),
+        json!(subject.name),
+        json!(person.map(|person| &person.id)),
+        json!(person.map(|person| person.active)),
+        json!(person.map(|person| &person.manager)),
+        json!(subject.privileged),
+        json!(subject.privileged_by),
+        json!(subject.grants.iter().map(grant).collect::<Vec<_>>()),
+        json!(subject.mfa),
+    ]
+}
+
+fn usage_cells(subject: &Subject) -> Vec<Value> {
+    let by = subject.created_by.as_ref();
+    let provisioner =
+        by.map(|by| if by.pipeline { format!("provisioner unknown ({})", by.actor) } else { by.actor.clone() });
+    let samples: Vec<&str> = subject.usage.samples.iter().map(|record| record.id.as_str()).collect();
+    vec![
+        json!(subject.created),
+        json!(provisioner),
+        json!(subject.last_used),
+        json!(subject.usage.records),
+        json!(subject.usage.last),
+        json!(subject.usage.services.keys().collect::<Vec<_>>()),
+        json!(samples),
+        json!(subject.reviewer),
+        json!(subject.joined),
+    ]
+}
+
+fn decision_cells(decided: Option<(&Entry, &Decision)>) -> Vec<Value> {
+    let Some((entry, decision)) = decided else { return vec![Value::Null; 6] };
+    let ticket = if decision.ticket.is_empty() { "approval not evidenced" } else { &decision.ticket };
+    vec![
+        json!(decision.verb),
+        json!(entry.by.as_ref().map(|by| &by.who)),
+        json!(entry.by.as_ref().map(|by| format!("{} ({})", by.arn, by.proven))),
+        json!(entry.at),
+        json!(decision.justification),
+        json!(ticket),
+    ]
+}
+
+/// The log of a review, an entry a row.
+pub fn log<'r>(period: &'r Period, entries: &'r [Entry]) -> impl Iterator<Item = Row> + 'r {
+    entries.iter().map(|entry| {
+        let by = entry.by.as_ref();
+        let act = serde_json::to_value(&entry.act).unwrap_or_default();
+        let subject = act.pointer("/subject/id").or_else(|| act.get("subject")).cloned().unwrap_or_default();
+        vec![
+            json!(period.id),
+            json!(entry.number),
+            json!(entry.at),
+            json!(by.map_or("this system", |by| by.who.as_str())),
+            json!(by.map(|by| &by.arn)),
+            json!(by.map(|by| &by.proven)),
+            json!(by.map(|by| &by.address)),
+            act.get("act").cloned().unwrap_or_default(),
+            subject,
+            act,
+            json!(entry.sha256),
+        ]
+    })
+}
+
+/// What carried decisions out.
+pub fn proofs<'r>(period: &'r Period, entries: &'r [Entry]) -> impl Iterator<Item = Row> + 'r {
+    let decided = decisions(entries);
+    entries.iter().filter_map(move |entry| {
+        let (subject, what, effect, record, actor) = match &entry.act {
+            Act::Carried { subject, effect, record, actor } => {
+                (subject, "seen in log", effect.as_str(), Some(record), actor.as_str())
+            }
+            Act::Absent { subject, population } => (subject, "confirmed absent", population.as_str(), None, ""),
+            Act::Reappeared { subject, why, record } => (subject, "reappeared", why.as_str(), record.as_ref(), ""),
+            _ => return None,
+        };
+        let decision = decided.get(subject.as_str());
+        let at = record.map_or(entry.at, |record| record.time);
+        Some(vec![
+            json!(period.id),
+            json!(subject),
+            json!(decision.map(|(_, decision)| decision.verb)),
+            json!(decision.map(|(decided, _)| decided.at)),
+            json!(what),
+            json!(effect),
+            json!(at),
+            json!(record.map(|record| &record.account)),
+            json!(record.map(|record| &record.id)),
+            json!(actor),
+            json!(decision.map(|(decided, _)| at.0 - decided.at.0)),
+        ])
+    })
+}
+
+/// People and access that came or went between two times.
+pub fn joiners_and_leavers<'r>(
+    (from, to): (Time, Time),
+    population: &'r Population,
+    entries: &'r [Entry],
+) -> impl Iterator<Item = Row> + 'r {
+    let within = move |time: Option<Time>| time.filter(|time| (from..to).contains(time));
+    all_subjects(population, entries).flat_map(move |subject| {
+        let person = subject.person.as_ref();
+        let line = |what: &str, when: Time, note: String| {
+            let by = subject.created_by.as_ref().filter(|_| what == "access created");
+            vec![
+                json!(what),
+                json!(when),
+                json!(subject.account),
+                json!(subject.id),
+                json!(person.map(|person| &person.id)),
+                json!(by.map(|by| if by.pipeline { "provisioner unknown" } else { &by.actor })),
+                json!(by.map(|by| &by.record.id)),
+                json!(note),
+            ]
+        };
+        let created = within(subject.created).map(|when| {
+            let joined = if subject.joined { "after the population was taken" } else { "" };
+            line("access created", when, joined.to_owned())
+        });
+        let began =
+            within(person.and_then(|person| person.start)).map(|when| line("person started", when, String::new()));
+        let ended = within(person.and_then(|person| person.end)).map(|when| {
+            let days = (population.taken.0 - when.0) / 86_400;
+            let still = format!("still had this access when the population was taken, {days} days later");
+            let note = if population.taken > when { still } else { String::new() };
+            line("person left", when, note)
+        });
+        [created, began, ended].into_iter().flatten().collect::<Vec<_>>()
+    })
+}
+
+/// What is to be told of a review as it stands at `now`.
+pub fn exceptions(now: Time, period: &Period, population: &Population, entries: &[Entry]) -> Vec<Exception> {
+    let decided = decisions(entries);
+    let mut found = Vec::new();
+    for gap in &population.gaps {
+        let account = if gap.account.is_empty() { "the organization" } else { &gap.account };
+        let said = format!("{account}: {}: {}", gap.what, gap.why);
+        found.push(Exception::new("partial", &period.id, population.taken).because(said));
+    }
+    if let Some((_, due, _)) = due(entries) {
+        let signed = signed(entries).map(|(entry, _)| entry.at);
+        if signed.unwrap_or(now) > due {
+            let how = signed.map_or("it is not signed off".to_owned(), |at| format!("it was signed off at {at}"));
+            found.push(Exception::new("late", &period.id, due).because(how));
+        }
+    }
+    for subject in all_subjects(population, entries) {
+        match decided.get(subject.id.as_str()) {
+            Some((entry, decision)) => found.extend(of_decision(subject, entry, decision)),
+            None => found.push(Exception::new("undecided", &subject.id, population.taken).by(&subject.reviewer)),
+        }
+    }
+    found.extend(entries.iter().filter_map(of_entry));
+    found
+}
+
+fn of_decision(subject: &Subject, entry: &Entry, decision: &Decision) -> Option<Exception> {
+    let by = entry.by.as_ref()?;
+    let same_person = by.person.is_some() && by.person.as_ref() == subject.person.as_ref().map(|person| &person.id);
+    let exception = |kind| Exception::new(kind, &subject.id, entry.at).by(who(Some(by)));
+    if same_person || by.arn == subject.id {
+        return Some(exception("self_decided").because(format!("{} about oneself", kind_of(&decision.verb))));
+    }
+    let gave = subject.created_by.as_ref().is_some_and(|given| given.actor == by.arn || given.actor == by.who);
+    if gave && decision.verb == Verb::Keep {
+        return Some(exception("decided_by_provisioner"));
+    }
+    None
+}
+
+fn of_entry(entry: &Entry) -> Option<Exception> {
+    match &entry.act {
+        Act::Excepted { subject, reason, approver } => {
+            let about = if subject.is_empty() { "the whole review" } else { subject };
+            let said = format!("{reason}; approved by {approver}");
+            Some(Exception::new("excepted", about, entry.at).by(who(entry.by.as_ref())).because(said))
+        }
+        Act::Reappeared { subject, why, .. } => Some(Exception::new("reappeared", subject, entry.at).because(why)),
+        _ => None,
+    }
+}
