@@ -12,7 +12,11 @@ const MEMBER_ROLE: &str = include_str!("../../member-role.yaml");
 const ATHENA: &str = include_str!("../../athena.yaml");
 const CARGO: &str = include_str!("../../Cargo.toml");
 const READS_ENVIRONMENT: &str = include_str!("../../shared/cloud/src/deployment.rs");
+const DEPLOYING: &str = include_str!("../../docs/deploy.md");
 const REVIEW_DAILY: &str = include_str!("../../events/invocations/review-daily.json");
+const REVIEW_OPEN: &str = include_str!("../../events/invocations/review-open.json");
+const REVIEW_LEAVER: &str = include_str!("../../events/invocations/review-leaver.json");
+const REVIEW_PACK: &str = include_str!("../../events/invocations/review-pack.json");
 
 const ARRIVALS: [&str; 3] = ["EventBridge", "SnsTopic", "S3"];
 const TOPIC: &str = "arn:aws:sns:eu-west-1:111122223333:logs";
@@ -700,6 +704,15 @@ fn alarms_watch_metrics_that_the_functions_emit() {
 }
 
 #[test]
+fn what_is_paid_for_each_month_is_counted_in_the_cost() {
+    let cost: Value = toml::from_str(include_str!("../../docs/cost.toml")).expect("docs/cost.toml");
+    let stack = Stack::application(&[]);
+    for (what, kind) in [("alarms", "AWS::CloudWatch::Alarm"), ("keys", "AWS::KMS::Key")] {
+        assert_eq!(cost["functions"][what], stack.of_type(kind).len(), "{what}");
+    }
+}
+
+#[test]
 fn cloudwatch_may_publish_to_people_and_nobody_plainly() {
     let stack = Stack::application(&EVERYTHING);
     let people = topic_policy(&stack, "PeopleTopic");
@@ -792,6 +805,27 @@ fn each_function_is_built_from_its_own_package() {
         assert_eq!(stack.property(function, "/MemorySize"), memory, "{function}");
         assert_eq!(stack.property(function, "/Timeout"), timeout, "{function}");
         assert!(stack.resources[function]["Properties"].get("ReservedConcurrentExecutions").is_none());
+    }
+}
+
+#[test]
+fn whoever_deploys_is_told_of_each_parameter_and_of_each_setting_of_a_review() {
+    let parameters = parse(TEMPLATE)["Parameters"].as_object().cloned().unwrap_or_default();
+    let settings = serde_json::to_value(trail::settings::Review::default()).expect("settings");
+    let settings = settings.as_object().cloned().unwrap_or_default();
+    assert!(!parameters.is_empty() && !settings.is_empty());
+    for name in parameters.keys().chain(settings.keys()) {
+        assert!(DEPLOYING.contains(&format!("`{name}`")), "docs/deploy.md does not know {name}");
+    }
+}
+
+#[test]
+fn the_invocations_that_people_are_told_of_are_the_examples() {
+    for example in [REVIEW_OPEN, REVIEW_LEAVER, REVIEW_PACK] {
+        let invocation: Value = serde_json::from_str(example).expect("an invocation");
+        let told = DEPLOYING.split('`').filter(|quoted| quoted.starts_with('{'));
+        let known = told.filter_map(|quoted| serde_json::from_str::<Value>(quoted).ok()).any(|one| one == invocation);
+        assert!(known, "docs/deploy.md does not have {invocation}");
     }
 }
 
