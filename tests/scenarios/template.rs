@@ -37,6 +37,34 @@ const EMITTED: [&str; 13] = [
     "ChatFailures",
     "LakeStale",
 ];
+/// What a review asks AWS of an account and of the organization.
+const QUESTIONS_OF_ACCESS: [&str; 25] = [
+    "iam:GenerateCredentialReport",
+    "iam:GetAccountAuthorizationDetails",
+    "iam:GetCredentialReport",
+    "iam:ListAccessKeys",
+    "iam:ListOpenIDConnectProviders",
+    "iam:ListSAMLProviders",
+    "iam:ListVirtualMFADevices",
+    "identitystore:ListGroupMemberships",
+    "identitystore:ListGroups",
+    "identitystore:ListUsers",
+    "organizations:DescribeOrganization",
+    "organizations:DescribePolicy",
+    "organizations:ListAccounts",
+    "organizations:ListParents",
+    "organizations:ListPolicies",
+    "organizations:ListTargetsForPolicy",
+    "sso:DescribePermissionSet",
+    "sso:GetInlinePolicyForPermissionSet",
+    "sso:GetPermissionsBoundaryForPermissionSet",
+    "sso:ListAccountAssignments",
+    "sso:ListAccountsForProvisionedPermissionSet",
+    "sso:ListCustomerManagedPolicyReferencesInPermissionSet",
+    "sso:ListInstances",
+    "sso:ListManagedPoliciesInPermissionSet",
+    "sso:ListPermissionSets",
+];
 const EVERYTHING: [(&str, &str); 6] = [
     ("FastPath", "true"),
     ("Email", "people@example.com"),
@@ -984,33 +1012,6 @@ fn the_viewer_reads_snapshots_reviews_and_packs() {
 
 #[test]
 fn the_review_role_may_do_these_things_and_no_others() {
-    let asked = [
-        "iam:GenerateCredentialReport",
-        "iam:GetAccountAuthorizationDetails",
-        "iam:GetCredentialReport",
-        "iam:ListAccessKeys",
-        "iam:ListOpenIDConnectProviders",
-        "iam:ListSAMLProviders",
-        "iam:ListVirtualMFADevices",
-        "identitystore:ListGroupMemberships",
-        "identitystore:ListGroups",
-        "identitystore:ListUsers",
-        "organizations:DescribeOrganization",
-        "organizations:DescribePolicy",
-        "organizations:ListAccounts",
-        "organizations:ListParents",
-        "organizations:ListPolicies",
-        "organizations:ListTargetsForPolicy",
-        "sso:DescribePermissionSet",
-        "sso:GetInlinePolicyForPermissionSet",
-        "sso:GetPermissionsBoundaryForPermissionSet",
-        "sso:ListAccountAssignments",
-        "sso:ListAccountsForProvisionedPermissionSet",
-        "sso:ListCustomerManagedPolicyReferencesInPermissionSet",
-        "sso:ListInstances",
-        "sso:ListManagedPoliciesInPermissionSet",
-        "sso:ListPermissionSets",
-    ];
     let own = [
         ("dynamodb:GetItem", "Table"),
         ("dynamodb:PutItem", "Table"),
@@ -1049,7 +1050,7 @@ fn the_review_role_may_do_these_things_and_no_others() {
         ("sqs:SendMessage", "ReviewDeadLetters"),
         ("sts:AssumeRole", "member roles"),
     ];
-    let expected = [&asked.map(|action| (action, "*"))[..], &own].concat();
+    let expected = [&QUESTIONS_OF_ACCESS.map(|action| (action, "*"))[..], &own].concat();
     assert_grants(&Stack::application(&EVERYTHING), "ReviewRole", &expected);
 }
 
