@@ -72,6 +72,9 @@ struct Functions {
     compact_gb: f64,
     write_units_a_file: f64,
     findings_a_thousand_records: f64,
+    review_microseconds_a_record: f64,
+    review_seconds_an_account: f64,
+    keys: f64,
     alarms: f64,
     metrics: f64,
 }
@@ -160,9 +163,17 @@ const LINES: &[Line] = &[
     ("viewer", "2,000 queries of ten requests and 0.4 s", |m| {
         m.lambda(2e3, 2e3 * 0.4, m.inputs.functions.compact_gb) + 2e4 / 1e6 * m.price().s3_million_gets
     }),
-    ("a key, alarms, metrics", "whatever the volume", |m| {
+    ("access review", "1.8 GB; an account's snapshot a day, and each record of a quarter read once", |m| {
         let functions = &m.inputs.functions;
-        m.price().key_month + functions.alarms * m.price().alarm_month + functions.metrics * m.price().metric_month
+        let asking = DAYS * m.of.accounts * functions.review_seconds_an_account;
+        let reading = m.of.records * functions.review_microseconds_a_record / 1e6;
+        m.lambda(DAYS, asking + reading, functions.compact_gb)
+    }),
+    ("keys, alarms, metrics", "whatever the volume", |m| {
+        let functions = &m.inputs.functions;
+        functions.keys * m.price().key_month
+            + functions.alarms * m.price().alarm_month
+            + functions.metrics * m.price().metric_month
     }),
 ];
 

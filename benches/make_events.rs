@@ -403,6 +403,10 @@ fn invocations(key: &str, stopped: &Step, sign_in: &Step) -> Vec<(&'static str, 
         ),
         ("notify-due", json!({"do": "due"})),
         ("notify-summary", json!({"do": "summary"})),
+        ("review-daily", json!({"do": "daily"})),
+        ("review-open", json!({"do": "open", "period": "2026-Q4"})),
+        ("review-leaver", json!({"do": "leaver", "person": "bob"})),
+        ("review-pack", json!({"do": "pack", "from": "2026-10-01T00:00:00Z", "to": "2027-01-01T00:00:00Z"})),
         (
             "deployed",
             json!({

@@ -12,6 +12,11 @@ const MEMBER_ROLE: &str = include_str!("../../member-role.yaml");
 const ATHENA: &str = include_str!("../../athena.yaml");
 const CARGO: &str = include_str!("../../Cargo.toml");
 const READS_ENVIRONMENT: &str = include_str!("../../shared/cloud/src/deployment.rs");
+const DEPLOYING: &str = include_str!("../../docs/deploy.md");
+const REVIEW_DAILY: &str = include_str!("../../events/invocations/review-daily.json");
+const REVIEW_OPEN: &str = include_str!("../../events/invocations/review-open.json");
+const REVIEW_LEAVER: &str = include_str!("../../events/invocations/review-leaver.json");
+const REVIEW_PACK: &str = include_str!("../../events/invocations/review-pack.json");
 
 const ARRIVALS: [&str; 3] = ["EventBridge", "SnsTopic", "S3"];
 const TOPIC: &str = "arn:aws:sns:eu-west-1:111122223333:logs";
@@ -31,6 +36,34 @@ const EMITTED: [&str; 13] = [
     "SettingsErrors",
     "ChatFailures",
     "LakeStale",
+];
+/// What a review asks AWS of an account and of the organization.
+const QUESTIONS_OF_ACCESS: [&str; 25] = [
+    "iam:GenerateCredentialReport",
+    "iam:GetAccountAuthorizationDetails",
+    "iam:GetCredentialReport",
+    "iam:ListAccessKeys",
+    "iam:ListOpenIDConnectProviders",
+    "iam:ListSAMLProviders",
+    "iam:ListVirtualMFADevices",
+    "identitystore:ListGroupMemberships",
+    "identitystore:ListGroups",
+    "identitystore:ListUsers",
+    "organizations:DescribeOrganization",
+    "organizations:DescribePolicy",
+    "organizations:ListAccounts",
+    "organizations:ListParents",
+    "organizations:ListPolicies",
+    "organizations:ListTargetsForPolicy",
+    "sso:DescribePermissionSet",
+    "sso:GetInlinePolicyForPermissionSet",
+    "sso:GetPermissionsBoundaryForPermissionSet",
+    "sso:ListAccountAssignments",
+    "sso:ListAccountsForProvisionedPermissionSet",
+    "sso:ListCustomerManagedPolicyReferencesInPermissionSet",
+    "sso:ListInstances",
+    "sso:ListManagedPoliciesInPermissionSet",
+    "sso:ListPermissionSets",
 ];
 const EVERYTHING: [(&str, &str); 6] = [
     ("FastPath", "true"),
@@ -197,7 +230,7 @@ fn nobody_may_write_to_a_dead_letter_queue_but_its_own_queue() {
 fn every_queue_is_encrypted_kept_14_days_and_refuses_plain_text() {
     let stack = Stack::application(&EVERYTHING);
     let queues = stack.of_type("AWS::SQS::Queue");
-    assert_eq!(queues.len(), 8);
+    assert_eq!(queues.len(), 9);
     for queue in queues {
         assert_eq!(stack.property(queue, "/KmsMasterKeyId"), &json!({"Fn::GetAtt": "Key.Arn"}), "{queue}");
         assert_eq!(stack.property(queue, "/MessageRetentionPeriod"), 14 * 24 * 3600, "{queue}");
@@ -408,9 +441,11 @@ fn who_types_into_the_chat_may_do_nothing() {
 #[test]
 fn keys_are_used_through_named_services_alone() {
     let stack = Stack::application(&EVERYTHING);
-    for role in ["IngestRole", "NotifyRole"] {
+    for role in ["IngestRole", "NotifyRole", "ReviewRole", "ViewerRole"] {
         for statement in role_statements(&stack, role) {
-            if list(&statement["Action"]).any(|action| action.starts_with("kms:")) {
+            // Nobody signs packs for it.
+            let signs = statement["Resource"] == json!({"Fn::GetAtt": "EvidenceKey.Arn"});
+            if !signs && list(&statement["Action"]).any(|action| action.starts_with("kms:")) {
                 let via = &statement["Condition"]["StringLike"]["kms:ViaService"];
                 assert!(list(via).count() > 0, "{role} uses a key for itself: {statement}");
                 assert!(list(via).all(|service| service != "*"), "{role} uses a key through anything: {statement}");
@@ -444,7 +479,8 @@ fn nothing_is_allowed_on_everything() {
                 // In a key's own policy `*` is that key. The account's administrators have to be able to mend it.
                 let key = resource["Type"] == "AWS::KMS::Key";
                 let is_reading = name == "AuditRole" && audited.contains(&statement);
-                let is_known = key || is_reading || statement == public_keys;
+                let is_asking = name == "ReviewRole" && asks_who_has_access(&statement);
+                let is_known = key || is_reading || is_asking || statement == public_keys;
                 assert!(is_known || list(&statement["Resource"]).all(|one| one != "*"), "{name}: {statement}");
                 let account = key && statement["Sid"] == "AccountDecidesByIam";
                 let all = |action: &str| action == "*" || action.ends_with(":*");
@@ -490,7 +526,7 @@ fn what_is_deleted_from_the_table_is_no_evidence() {
 #[test]
 fn roles_are_taken_by_one_service_each_and_carry_no_managed_policy() {
     let stack = Stack::application(&EVERYTHING);
-    let names = ["AuditRole", "CompactRole", "IngestRole", "NotifyRole", "VerifyRole", "ViewerRole"];
+    let names = ["AuditRole", "CompactRole", "IngestRole", "NotifyRole", "ReviewRole", "VerifyRole", "ViewerRole"];
     let functions = names.map(|role| (role, "lambda"));
     let roles = [&functions[..], &[("SlackRole", "chatbot")]].concat();
     for (role, service) in &roles {
@@ -529,6 +565,7 @@ fn the_table_has_the_indexes_feed_and_due() {
 fn what_holds_evidence_outlives_the_stack() {
     for (stack, names) in [
         (Stack::application(&[]), vec!["Key", "Table", "DataBucket", "DataBucketPolicy"]),
+        (Stack::application(&[]), vec!["EvidenceBucket", "EvidenceBucketPolicy", "EvidenceKey"]),
         (Stack::trail_bucket(&[]), vec!["TrailKey", "LogBucket", "LogBucketPolicy"]),
     ] {
         for name in names {
@@ -544,11 +581,8 @@ fn what_holds_evidence_outlives_the_stack() {
 
 #[test]
 fn the_data_bucket_is_versioned_encrypted_private_and_refuses_plain_text() {
-    let stack = Stack::application(&[]);
-    assert_private_bucket(&stack, "DataBucket");
-    let encryption = stack.property("DataBucket", "/BucketEncryption/ServerSideEncryptionConfiguration/0");
-    assert_eq!(encryption["BucketKeyEnabled"], true);
-    assert_eq!(encryption["ServerSideEncryptionByDefault"]["KMSMasterKeyID"], json!({"Fn::GetAtt": "Key.Arn"}));
+    assert_private_bucket(&Stack::application(&[]), "DataBucket");
+    assert_encrypted_bucket(&Stack::application(&[]), "DataBucket");
 }
 
 #[test]
@@ -706,6 +740,15 @@ fn alarms_watch_metrics_that_the_functions_emit() {
 }
 
 #[test]
+fn what_is_paid_for_each_month_is_counted_in_the_cost() {
+    let cost: Value = toml::from_str(include_str!("../../docs/cost.toml")).expect("docs/cost.toml");
+    let stack = Stack::application(&[]);
+    for (what, kind) in [("alarms", "AWS::CloudWatch::Alarm"), ("keys", "AWS::KMS::Key")] {
+        assert_eq!(cost["functions"][what], stack.of_type(kind).len(), "{what}");
+    }
+}
+
+#[test]
 fn cloudwatch_may_publish_to_people_and_nobody_plainly() {
     let stack = Stack::application(&EVERYTHING);
     let people = topic_policy(&stack, "PeopleTopic");
@@ -791,12 +834,34 @@ fn each_function_is_built_from_its_own_package() {
         ("IngestFunction", "ingest", 1769, 120),
         ("NotifyFunction", "notify", 256, 60),
         ("CompactFunction", "compact", 1769, 900),
+        ("ReviewFunction", "review", 1769, 900),
     ] {
         assert_eq!(stack.resources[function]["Metadata"]["BuildMethod"], "rust-cargolambda");
         assert_eq!(stack.property(function, "/CodeUri"), &json!(format!("functions/{package}")));
         assert_eq!(stack.property(function, "/MemorySize"), memory, "{function}");
         assert_eq!(stack.property(function, "/Timeout"), timeout, "{function}");
         assert!(stack.resources[function]["Properties"].get("ReservedConcurrentExecutions").is_none());
+    }
+}
+
+#[test]
+fn whoever_deploys_is_told_of_each_parameter_and_of_each_setting_of_a_review() {
+    let parameters = parse(TEMPLATE)["Parameters"].as_object().cloned().unwrap_or_default();
+    let settings = serde_json::to_value(trail::settings::Review::default()).expect("settings");
+    let settings = settings.as_object().cloned().unwrap_or_default();
+    assert!(!parameters.is_empty() && !settings.is_empty());
+    for name in parameters.keys().chain(settings.keys()) {
+        assert!(DEPLOYING.contains(&format!("`{name}`")), "docs/deploy.md does not know {name}");
+    }
+}
+
+#[test]
+fn the_invocations_that_people_are_told_of_are_the_examples() {
+    for example in [REVIEW_OPEN, REVIEW_LEAVER, REVIEW_PACK] {
+        let invocation: Value = serde_json::from_str(example).expect("an invocation");
+        let told = DEPLOYING.split('`').filter(|quoted| quoted.starts_with('{'));
+        let known = told.filter_map(|quoted| serde_json::from_str::<Value>(quoted).ok()).any(|one| one == invocation);
+        assert!(known, "docs/deploy.md does not have {invocation}");
     }
 }
 
@@ -833,12 +898,16 @@ fn every_function_is_told_all_it_needs() {
     let of = |own: &[&'static str]| texts(&[&shared, own].concat());
     assert_eq!(variables(&stack, "IngestFunction"), of(&["QTRAIL_FAST_PATH_QUEUE"]));
     assert_eq!(variables(&stack, "NotifyFunction"), of(&["QTRAIL_DEAD_LETTERS_URL", "QTRAIL_QUEUE_URL"]));
+    let asks = ["QTRAIL_AUDIT_EXTERNAL_ID", "QTRAIL_AUDIT_ROLE"];
+    let keeps = ["QTRAIL_EVIDENCE", "QTRAIL_EVIDENCE_KEY"];
+    assert_eq!(variables(&stack, "ReviewFunction"), of(&[asks, keeps].concat()));
+    assert_eq!(variables(&stack, "ViewerFunction"), of(&["QTRAIL_EVIDENCE", "QTRAIL_VIEWER_DOOR"]));
 }
 
 #[test]
 fn every_variable_that_the_functions_read_is_set() {
     let stack = Stack::application(&EVERYTHING);
-    let functions = ["IngestFunction", "NotifyFunction", "CompactFunction"];
+    let functions = ["IngestFunction", "NotifyFunction", "CompactFunction", "ReviewFunction"];
     let set: BTreeSet<String> = functions.iter().flat_map(|function| variables(&stack, function)).collect();
     let words = READS_ENVIRONMENT.split('"').filter(|word| word.starts_with("QTRAIL_"));
     for word in words {
@@ -853,8 +922,20 @@ fn the_environment_names_this_stacks_parts() {
     assert_eq!(environment["QTRAIL_FAST_PATH_QUEUE"], json!({"Fn::GetAtt": "FastPathQueue.Arn"}));
     assert_eq!(environment["QTRAIL_DATA"], json!({"Fn::Sub": "s3://${DataBucket}"}));
     assert_eq!(environment["QTRAIL_SETTINGS"], json!({"Fn::Sub": "s3://${DataBucket}/${SettingsKey}"}));
-    assert_eq!(environment["QTRAIL_TRAIL_KEYS"], json!({"Fn::Sub": "${TrailKmsKeyArn},${Key.Arn}"}));
+    let keys = json!({"Fn::Sub": "${TrailKmsKeyArn},${Key.Arn},${EvidenceKey.Arn}"});
+    assert_eq!(environment["QTRAIL_TRAIL_KEYS"], keys, "the key that signs is guarded too");
     assert_eq!(environment["QTRAIL_TABLE"], json!({"Ref": "Table"}));
+}
+
+#[test]
+fn whoever_reads_or_writes_packs_is_told_the_same_place() {
+    let stack = Stack::application(&[]);
+    for function in ["ReviewFunction", "ViewerFunction"] {
+        let place = &environment(&stack, function)["QTRAIL_EVIDENCE"];
+        assert_eq!(place, &json!({"Fn::Sub": "s3://${EvidenceBucket}"}), "{function}");
+    }
+    let key = &environment(&stack, "ReviewFunction")["QTRAIL_EVIDENCE_KEY"];
+    assert_eq!(key, &json!({"Fn::GetAtt": "EvidenceKey.Arn"}));
 }
 
 #[test]
@@ -862,8 +943,10 @@ fn a_publisher_is_given_up_only_after_every_function_has_ended() {
     let stack = Stack::application(&[]);
     let given =
         environment(&stack, "NotifyFunction")["QTRAIL_PUBLISHER_TIMEOUT"].as_str().and_then(|one| one.parse().ok());
-    // Compacting publishes nothing: its findings are owed, and `notify` tells them.
-    let publishers = stack.of_type("AWS::Serverless::Function").into_iter().filter(|name| *name != "CompactFunction");
+    // Compacting publishes nothing: its findings are owed, and `notify` tells them. Reviewing runs for longer, and tells
+    // each finding right after it was written.
+    let longer = ["CompactFunction", "ReviewFunction"];
+    let publishers = stack.of_type("AWS::Serverless::Function").into_iter().filter(|name| !longer.contains(name));
     for function in publishers {
         assert!(given > stack.property(function, "/Timeout").as_i64(), "{function} may still be publishing");
     }
@@ -890,7 +973,8 @@ fn notify_runs_each_minute_each_hour_each_morning_and_after_each_deployment() {
 #[test]
 fn every_function_logs_to_a_group_of_its_own_that_forgets() {
     let stack = Stack::application(&[]);
-    for (function, group) in [("IngestFunction", "IngestLogs"), ("NotifyFunction", "NotifyLogs")] {
+    let groups = [("IngestFunction", "IngestLogs"), ("NotifyFunction", "NotifyLogs"), ("ReviewFunction", "ReviewLogs")];
+    for (function, group) in groups {
         assert_eq!(stack.property(function, "/LoggingConfig/LogGroup"), &json!({"Ref": group}), "{function}");
     }
     for group in stack.of_type("AWS::Logs::LogGroup") {
@@ -911,7 +995,7 @@ fn the_viewer_reads_and_writes_nothing_but_what_people_decide() {
             list(&statement["Action"]).filter(|one| writes.iter().any(|word| one.contains(word))).collect();
         if !written.is_empty() {
             let keys = &statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"];
-            assert_eq!(keys, &json!(["F#*", "TH#*", "ASKED#*"]), "{written:?}");
+            assert_eq!(keys, &json!(["F#*", "TH#*", "R#*", "ASKED#*"]), "{written:?}");
             assert_eq!(statement["Condition"]["Null"]["dynamodb:LeadingKeys"], "false", "a write without a key");
         }
     }
@@ -920,6 +1004,191 @@ fn the_viewer_reads_and_writes_nothing_but_what_people_decide() {
     };
     assert!(sees_logs(&stack));
     assert!(!sees_logs(&Stack::application(&[("ViewerSeesLogBucket", "false")])));
+}
+
+#[test]
+fn the_viewer_reads_snapshots_reviews_and_packs() {
+    let stack = Stack::application(&EVERYTHING);
+    let read: BTreeSet<String> = role_statements(&stack, "ViewerRole")
+        .iter()
+        .filter(|one| list(&one["Action"]).any(|action| action == "s3:GetObject"))
+        .flat_map(|one| list(&one["Resource"]).map(|resource| subject(&resource)))
+        .collect();
+    let own = ["access", "hot", "keys", "packs", "people", "records", "reviews"];
+    assert_eq!(read, texts(&[&own[..], &["LogBucket/*"]].concat()));
+}
+
+#[test]
+fn the_review_role_may_do_these_things_and_no_others() {
+    let own = [
+        ("dynamodb:GetItem", "Table"),
+        ("dynamodb:PutItem", "Table"),
+        ("dynamodb:Query", "Table"),
+        ("dynamodb:Query", "Table/feed"),
+        ("dynamodb:UpdateItem", "Table"),
+        ("kms:Decrypt", "Key"),
+        ("kms:DescribeKey", "Key"),
+        ("kms:Encrypt", "Key"),
+        ("kms:GenerateDataKey", "Key"),
+        ("kms:GenerateDataKey*", "Key"),
+        ("kms:GetPublicKey", "EvidenceKey"),
+        ("kms:ReEncrypt*", "Key"),
+        ("kms:Sign", "EvidenceKey"),
+        ("logs:CreateLogStream", "ReviewLogs"),
+        ("logs:PutLogEvents", "ReviewLogs"),
+        ("s3:GetObject", "access"),
+        ("s3:GetObject", "cuts"),
+        ("s3:GetObject", "hot"),
+        ("s3:GetObject", "keys"),
+        ("s3:GetObject", "packs"),
+        ("s3:GetObject", "people"),
+        ("s3:GetObject", "records"),
+        ("s3:GetObject", "reviews"),
+        ("s3:GetObject", "settings"),
+        ("s3:ListBucket", "DataBucket"),
+        ("s3:ListBucket", "EvidenceBucket"),
+        ("s3:PutObject", "access"),
+        ("s3:PutObject", "packs"),
+        ("s3:PutObject", "people"),
+        ("s3:PutObject", "reviews"),
+        ("sns:GetTopicAttributes", "ChatTopic"),
+        ("sns:GetTopicAttributes", "PeopleTopic"),
+        ("sns:Publish", "ChatTopic"),
+        ("sns:Publish", "PeopleTopic"),
+        ("sqs:SendMessage", "ReviewDeadLetters"),
+        ("sts:AssumeRole", "member roles"),
+    ];
+    let expected = [&QUESTIONS_OF_ACCESS.map(|action| (action, "*"))[..], &own].concat();
+    assert_grants(&Stack::application(&EVERYTHING), "ReviewRole", &expected);
+}
+
+#[test]
+fn what_the_review_function_reports_of_others_it_cannot_have_written() {
+    let stack = Stack::application(&EVERYTHING);
+    let writes = |one: &Value| list(&one["Action"]).any(|action| action == "dynamodb:PutItem");
+    let writing: Vec<_> = role_statements(&stack, "ReviewRole").into_iter().filter(writes).collect();
+    let [writing] = &writing[..] else { panic!("one statement writes to the table: {writing:?}") };
+    let keys = json!(["R#*", "REVIEWS", "PACKS", "F#*", "TH#*", "ALERTS#*", "SETTINGS"]);
+    assert_eq!(writing["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"], keys);
+    assert_eq!(writing["Condition"]["Null"]["dynamodb:LeadingKeys"], "false", "a write without a key");
+}
+
+#[test]
+fn whatever_the_member_role_tells_the_audit_or_the_review_function_may_ask_of_its_own_account() {
+    let stack = Stack::application(&[]);
+    let own = [role_statements(&stack, "AuditRole"), role_statements(&stack, "ReviewRole")].concat();
+    for statement in statements_within(&Stack::member_role(&[]).resources["AuditRole"]["Properties"]["Policies"]) {
+        assert!(own.contains(&statement), "{statement}");
+    }
+    let role = json!({"Fn::Sub": "arn:${AWS::Partition}:iam::*:role/${AuditRoleName}"});
+    let taken = own.iter().filter(|one| one["Action"] == "sts:AssumeRole");
+    assert_eq!(taken.map(|one| &one["Resource"]).collect::<Vec<_>>(), [&role, &role], "that role and no other");
+    assert!(stack.outputs.contains_key("ReviewRoleArn"), "whom other accounts let in is not printed");
+}
+
+#[test]
+fn nothing_here_deletes_an_object_or_touches_a_lock() {
+    let stack = Stack::application(&EVERYTHING);
+    let forbidden =
+        ["s3:Delete", "s3:Bypass", "s3:PutObjectRetention", "s3:PutObjectLegalHold", "s3:PutBucket", "s3:*"];
+    for role in stack.of_type("AWS::IAM::Role") {
+        for action in role_statements(&stack, role).iter().flat_map(|one| list(&one["Action"])) {
+            assert!(!forbidden.iter().any(|word| action.starts_with(word)), "{role} may {action}");
+        }
+    }
+}
+
+#[test]
+fn the_evidence_bucket_is_versioned_encrypted_private_and_refuses_plain_text() {
+    assert_private_bucket(&Stack::application(&[]), "EvidenceBucket");
+    assert_encrypted_bucket(&Stack::application(&[]), "EvidenceBucket");
+}
+
+#[test]
+fn evidence_is_locked_for_as_long_and_as_hard_as_was_asked_for() {
+    let retention = |given: &[(&str, &str)]| {
+        let stack = Stack::application(given);
+        assert_eq!(stack.property("EvidenceBucket", "/ObjectLockEnabled"), true);
+        assert_eq!(stack.property("EvidenceBucket", "/ObjectLockConfiguration/ObjectLockEnabled"), "Enabled");
+        stack.property("EvidenceBucket", "/ObjectLockConfiguration/Rule/DefaultRetention").clone()
+    };
+    assert_eq!(retention(&[]), json!({"Mode": "GOVERNANCE", "Years": 7}));
+    let asked = retention(&[("EvidenceLockMode", "COMPLIANCE"), ("EvidenceYears", "10")]);
+    assert_eq!(asked, json!({"Mode": "COMPLIANCE", "Years": "10"}));
+    let rules = Stack::application(&[]).property("EvidenceBucket", "/LifecycleConfiguration/Rules").clone();
+    assert!(!rules.to_string().contains("Expiration"), "evidence expires: {rules}");
+}
+
+#[test]
+fn nobody_passes_the_lock_and_the_review_function_alone_stores_packs() {
+    let stack = Stack::application(&EVERYTHING);
+    let policy = statements_within(&stack.resources["EvidenceBucketPolicy"]);
+    assert!(policy.iter().all(|one| one["Effect"] == "Deny" && one["Principal"] == "*"), "it lets somebody in");
+    let objects = json!({"Fn::Sub": "${EvidenceBucket.Arn}/*"});
+    let refuses = |actions: Value, condition: Value| {
+        policy.iter().any(|one| one["Action"] == actions && one["Resource"] == objects && one["Condition"] == condition)
+    };
+    let deletion = json!(["s3:BypassGovernanceRetention", "s3:DeleteObject", "s3:DeleteObjectVersion"]);
+    assert!(refuses(deletion, Value::Null), "{policy:?}");
+    let others = json!({"ArnNotEquals": {"aws:PrincipalArn": {"Fn::GetAtt": "ReviewRole.Arn"}}});
+    assert!(refuses(json!("s3:PutObject"), others), "{policy:?}");
+    for role in stack.of_type("AWS::IAM::Role").into_iter().filter(|role| *role != "ReviewRole") {
+        let writes = |one: &Value| list(&one["Action"]).any(|action| action.starts_with("s3:Put"));
+        let written = role_statements(&stack, role).into_iter().filter(writes);
+        assert!(!written.into_iter().any(|one| one["Resource"].to_string().contains("Evidence")), "{role}");
+    }
+}
+
+#[test]
+fn the_key_that_signs_packs_can_do_nothing_else() {
+    let stack = Stack::application(&[]);
+    let key = &stack.resources["EvidenceKey"]["Properties"];
+    assert_eq!((&key["KeySpec"], &key["KeyUsage"]), (&json!("ECC_NIST_P256"), &json!("SIGN_VERIFY")));
+    assert!(key.get("EnableKeyRotation").is_none(), "KMS rotates no such key, and refuses the template");
+    assert_eq!(stack.outputs["EvidenceKeyArn"]["Value"], json!({"Fn::GetAtt": "EvidenceKey.Arn"}));
+}
+
+#[test]
+fn the_review_function_alone_signs_and_no_policy_of_iam_can_change_that() {
+    let stack = Stack::application(&EVERYTHING);
+    let this = json!({"aws:PrincipalArn": {"Fn::GetAtt": "ReviewRole.Arn"}});
+    let others = json!({"ArnNotEquals": this});
+    let policy = statements_within(&stack.resources["EvidenceKey"]);
+    let (allowed, denied): (Vec<_>, Vec<_>) = policy.into_iter().partition(|one| one["Effect"] == "Allow");
+    let signs = |one: &&Value| {
+        list(&one["Action"]).any(|action| ["kms:Sign", "kms:CreateGrant"].contains(&&*action) || action.contains('*'))
+    };
+    let (signing, administering): (Vec<_>, Vec<_>) = allowed.iter().partition(signs);
+    assert_eq!((signing.len(), &signing[0]["Action"]), (1, &json!("kms:Sign")));
+    assert_eq!(signing[0]["Condition"], json!({"ArnEquals": this}));
+    let mended = administering.iter().flat_map(|one| list(&one["Action"])).any(|action| action == "kms:PutKeyPolicy");
+    assert!(mended, "nobody could ever mend it");
+    assert_eq!(denied.len(), 1);
+    assert_eq!((&denied[0]["Action"], &denied[0]["Principal"]), (&json!(["kms:CreateGrant", "kms:Sign"]), &json!("*")));
+    assert_eq!(denied[0]["Condition"], others);
+    for role in stack.of_type("AWS::IAM::Role").into_iter().filter(|role| *role != "ReviewRole") {
+        assert!(!role_statements(&stack, role).iter().any(|one| one.to_string().contains("kms:Sign")), "{role}");
+    }
+}
+
+#[test]
+fn the_review_function_runs_each_day_and_keeps_what_failed() {
+    let stack = Stack::application(&[]);
+    let daily = stack.property("ReviewFunction", "/Events/Daily");
+    assert_eq!(daily["Properties"]["Schedule"], "cron(0 6 * * ? *)", "before the daily summary");
+    assert_eq!(payload(daily), serde_json::from_str::<Value>(REVIEW_DAILY).expect("an invocation"));
+    let failed = stack.property("ReviewFunction", "/EventInvokeConfig/DestinationConfig/OnFailure");
+    assert_eq!(failed, &json!({"Type": "SQS", "Destination": {"Fn::GetAtt": "ReviewDeadLetters.Arn"}}));
+    assert_eq!(writers(&stack, "ReviewDeadLetters"), [], "nobody else writes there");
+    alarm(&stack, "ApproximateNumberOfMessagesVisible", &json!({"Fn::GetAtt": "ReviewDeadLetters.QueueName"}));
+}
+
+#[test]
+fn a_review_function_that_does_not_run_is_an_alarm_after_its_day() {
+    let alarm = alarm(&Stack::application(&[]), "Invocations", &json!({"Ref": "ReviewFunction"}));
+    assert_eq!(alarm["TreatMissingData"], "breaching", "who does not run emits nothing");
+    assert!((24 * 3600..=7 * 24 * 3600).contains(&seconds(&alarm)), "CloudWatch looks back a week at most");
+    assert_eq!((&alarm["ComparisonOperator"], &alarm["Threshold"]), (&json!("LessThanThreshold"), &json!(1)));
 }
 
 #[test]
@@ -1224,6 +1493,17 @@ fn statements_within(value: &Value) -> Vec<Value> {
     fields.values().flat_map(statements_within).collect()
 }
 
+/// Whether a statement allows questions about identities and the organization, and nothing else.
+fn asks_who_has_access(statement: &Value) -> bool {
+    let services = ["iam", "identitystore", "organizations", "sso"];
+    let verbs = ["Describe", "Get", "List", "GenerateCredentialReport"];
+    let asks = |action: String| {
+        let (service, call) = action.split_once(':').unwrap_or_default();
+        services.contains(&service) && verbs.iter().any(|verb| call.starts_with(verb))
+    };
+    list(&statement["Action"]).all(asks)
+}
+
 fn key_policy(stack: &Stack) -> Vec<Value> {
     statements_within(&stack.resources["Key"])
 }
@@ -1306,6 +1586,11 @@ fn subject(resource: &str) -> String {
         (r#"{"Fn::Sub":"${DataBucket.Arn}/records/*"}"#, "records"),
         (r#"{"Fn::Sub":"${DataBucket.Arn}/keys/*"}"#, "keys"),
         (r#"{"Fn::Sub":"${DataBucket.Arn}/cuts/*"}"#, "cuts"),
+        (r#"{"Fn::Sub":"${DataBucket.Arn}/access/*"}"#, "access"),
+        (r#"{"Fn::Sub":"${DataBucket.Arn}/reviews/*"}"#, "reviews"),
+        (r#"{"Fn::Sub":"${DataBucket.Arn}/people.*"}"#, "people"),
+        (r#"{"Fn::Sub":"${EvidenceBucket.Arn}/packs/*"}"#, "packs"),
+        (r#"{"Fn::Sub":"arn:${AWS::Partition}:iam::*:role/${AuditRoleName}"}"#, "member roles"),
         (r#"{"Fn::Sub":"arn:${AWS::Partition}:s3:::${LogBucketName}/*"}"#, "LogBucket/*"),
         (TRAIL_KEY, "TrailKey"),
     ];
@@ -1335,6 +1620,12 @@ fn assert_private_bucket(stack: &Stack, bucket: &str) {
     assert_eq!(stack.property(bucket, "/OwnershipControls/Rules/0/ObjectOwnership"), "BucketOwnerEnforced");
     let policy = statements_within(&stack.resources[&format!("{bucket}Policy")]);
     assert!(policy.iter().any(refuses_plain_text), "{bucket} takes plain text");
+}
+
+fn assert_encrypted_bucket(stack: &Stack, bucket: &str) {
+    let encryption = stack.property(bucket, "/BucketEncryption/ServerSideEncryptionConfiguration/0");
+    assert_eq!(encryption["BucketKeyEnabled"], true);
+    assert_eq!(encryption["ServerSideEncryptionByDefault"]["KMSMasterKeyID"], json!({"Fn::GetAtt": "Key.Arn"}));
 }
 
 /// The one alarm on a metric of a thing.
