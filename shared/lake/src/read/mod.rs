@@ -116,13 +116,13 @@ impl Lake {
         let source = self.source(u64::MAX);
         let query = Query { from: Some(from), to: Some(to), filters: Vec::new() };
         let days = plan::days(self, &source, &query).await.map_err(Trouble::into_error)?;
-        let counter = Arc::new(Census);
+        let census = Arc::new(Census);
         let count =
-            Count { lake: self.clone(), source: source.clone(), query: Arc::new(query), counter: counter.clone() };
+            Count { lake: self.clone(), source: source.clone(), query: Arc::new(query), counter: census.clone() };
         let mut counted = stream::iter(days).map(|day| count.day(day)).buffer_unordered(DAYS_COUNTED);
-        let mut all = counter.nothing();
+        let mut all = census.nothing();
         while let Some(actors) = counted.try_next().await? {
-            counter.join(&mut all, actors);
+            census.join(&mut all, actors);
         }
         Ok(Used { actors: all.usage(), read: source.read() })
     }

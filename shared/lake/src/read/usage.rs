@@ -114,8 +114,7 @@ impl<'b> Texts<'b> {
     fn text(&self, place: u32) -> &'b str {
         let place = place as usize;
         match &self.0 {
-            Some(Values::Distinct(_, texts)) if place < texts.len() => texts.value(place),
-            Some(Values::Plain(texts)) if place < texts.len() => texts.value(place),
+            Some(Values::Distinct(_, texts) | Values::Plain(texts)) if place < texts.len() => texts.value(place),
             _ => "",
         }
     }
@@ -275,8 +274,9 @@ impl<'b> Errors<'b> {
     fn of(texts: Texts<'b>) -> Self {
         let meaning = |code: &str| (!code.is_empty(), is_refusal(code));
         let known = match &texts.0 {
-            Some(Values::Distinct(_, codes)) => codes.iter().map(|code| meaning(code.unwrap_or_default())).collect(),
-            Some(Values::Plain(codes)) => codes.iter().map(|code| meaning(code.unwrap_or_default())).collect(),
+            Some(Values::Distinct(_, codes) | Values::Plain(codes)) => {
+                codes.iter().map(|code| meaning(code.unwrap_or_default())).collect()
+            }
             _ => Vec::new(),
         };
         Self { texts, known }
