@@ -28,6 +28,7 @@ mod runs;
 pub mod sql;
 pub mod table;
 mod upload;
+pub mod usage;
 pub mod who;
 
 pub use error::Error;

@@ -15,6 +15,7 @@ mod scan;
 mod source;
 mod tally;
 mod top;
+mod usage;
 mod whole;
 
 use std::collections::BTreeMap;
@@ -29,15 +30,20 @@ use crate::answer::{Answer, Content, Cursor, DayContent, Estimate, Outline, Over
 use crate::error::Error;
 use crate::layout::{Day, Lake, Part};
 use crate::query::{Field, Filter, Pattern, Query, QueryError, is_unique_id};
+use crate::usage::Used;
 
 use scan::{Bounds, Scan};
 use source::{Source, Trouble};
-use tally::{Tally, Wanted};
+use tally::Wanted;
 use top::{Found, Search, steadily};
-use whole::Count;
+use usage::Census;
+use whole::{Count, Counter};
 
 /// Days that are read side by side, at most.
 const SIDE_BY_SIDE: usize = 32;
+
+/// Days of which everything is counted side by side: what is known of their actors is memory.
+const DAYS_COUNTED: usize = 2;
 
 /// Row groups that days read side by side have together, where that is known: what looked rare may be everywhere.
 const GROUPS_SIDE_BY_SIDE: usize = 64;
@@ -88,13 +94,13 @@ impl Lake {
             lake: self.clone(),
             source: source.clone(),
             query: Arc::new(query.clone()),
-            wanted: wanted.clone(),
+            counter: wanted.clone(),
         };
         let days = plan::days(self, &source, query).await.map_err(Trouble::into_error)?;
         let mut counted = stream::iter(days).map(|day| count.day(day)).buffer_unordered(SIDE_BY_SIDE);
-        let mut all = Tally::of(&wanted);
+        let mut all = wanted.nothing();
         while let Some(tally) = counted.try_next().await? {
-            all.join(tally);
+            wanted.join(&mut all, tally);
         }
         Ok(Overview {
             matched: all.matched,
@@ -103,6 +109,22 @@ impl Lake {
             facets: all.facets(&wanted, outline.top),
             read: source.read(),
         })
+    }
+
+    /// What everybody did from a moment on until before another one.
+    pub async fn usage(&self, from: Time, to: Time) -> Result<Used, Error> {
+        let source = self.source(u64::MAX);
+        let query = Query { from: Some(from), to: Some(to), filters: Vec::new() };
+        let days = plan::days(self, &source, &query).await.map_err(Trouble::into_error)?;
+        let census = Arc::new(Census);
+        let count =
+            Count { lake: self.clone(), source: source.clone(), query: Arc::new(query), counter: census.clone() };
+        let mut counted = stream::iter(days).map(|day| count.day(day)).buffer_unordered(DAYS_COUNTED);
+        let mut all = census.nothing();
+        while let Some(actors) = counted.try_next().await? {
+            census.join(&mut all, actors);
+        }
+        Ok(Used { actors: all.usage(), read: source.read() })
     }
 
     /// One record. Knowing its day makes it one day's work.

@@ -12,6 +12,7 @@ use super::chunk::{Chunk, Rows, Shape};
 use super::filter::{Values, span};
 use super::scan::Hits;
 use super::source::Pieces;
+use super::whole::Counter;
 use crate::answer::{Bucket, Facet};
 use crate::columns::Column;
 use crate::query::{Field, Query};
@@ -29,11 +30,24 @@ pub(super) struct Wanted {
     pub(super) times: bool,
 }
 
-impl Wanted {
-    /// The columns that this takes.
-    pub(super) fn columns(&self) -> impl Iterator<Item = Column> {
+impl Counter for Wanted {
+    type Tally = Tally;
+
+    fn columns(&self) -> Vec<Column> {
         let times = self.times.then_some([Column::ErrorCode, Column::ReadOnly]);
-        self.fields.iter().map(|field| field.counted()).chain(times.into_iter().flatten())
+        self.fields.iter().map(|field| field.counted()).chain(times.into_iter().flatten()).collect()
+    }
+
+    fn nothing(&self) -> Tally {
+        Tally { fields: vec![HashMap::new(); self.fields.len()], ..Tally::default() }
+    }
+
+    fn count(&self, tally: &mut Tally, chunk: &Chunk, pieces: &Arc<Pieces>, hits: &Hits) -> Result<(), ParquetError> {
+        tally.count(chunk, pieces, hits, self)
+    }
+
+    fn join(&self, tally: &mut Tally, other: Tally) {
+        tally.join(other);
     }
 }
 
@@ -48,18 +62,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn of(wanted: &Wanted) -> Self {
-        Self { fields: vec![HashMap::new(); wanted.fields.len()], ..Self::default() }
-    }
-
-    /// Counts rows of a row group. `pieces` hold the columns that are wanted, for these rows at least.
-    pub(super) fn count(
-        &mut self,
-        chunk: &Chunk,
-        pieces: &Arc<Pieces>,
-        hits: &Hits,
-        wanted: &Wanted,
-    ) -> Result<(), ParquetError> {
+    fn count(&mut self, chunk: &Chunk, pieces: &Arc<Pieces>, hits: &Hits, wanted: &Wanted) -> Result<(), ParquetError> {
         let (Some(first), Some(last)) = (hits.times.iter().min(), hits.times.iter().max()) else { return Ok(()) };
         let columns = chunk.present(wanted.columns());
         let how = Rows::of(&hits.rows, chunk.rows());
@@ -114,7 +117,7 @@ impl Tally {
     }
 
     /// Takes up another one of the same fields.
-    pub(super) fn join(&mut self, other: Self) {
+    fn join(&mut self, other: Self) {
         self.matched += other.matched;
         if let Some(span) = other.span {
             self.widen(span);

@@ -1,4 +1,4 @@
-//! Overviews: all records of a day that match, counted, each once.
+//! All records of a day that match, counted in one way or another, each once.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -11,21 +11,44 @@ use super::chunk::{Chunk, Rows};
 use super::hot::{self, Whole};
 use super::plan::{self, Files, Opened};
 use super::scan::{Bounds, Hits, Scan};
-use super::source::{Source, Trouble};
-use super::tally::{Tally, Wanted};
+use super::source::{Pieces, Source, Trouble};
 use super::top::{AT_ONCE, row_groups, steadily};
 use crate::columns::Column;
 use crate::error::Error;
 use crate::layout::{Day, Lake};
 use crate::query::Query;
 
-/// An overview, with all that its days have in common.
-#[derive(Debug, Clone)]
-pub(super) struct Count {
+/// A way of counting.
+pub(super) trait Counter: Send + Sync + 'static {
+    /// What was counted so far.
+    type Tally: Send + 'static;
+
+    /// The columns that this takes.
+    fn columns(&self) -> Vec<Column>;
+
+    /// Nothing counted yet.
+    fn nothing(&self) -> Self::Tally;
+
+    /// Counts rows of a row group. `pieces` hold the columns, for these rows at least.
+    fn count(
+        &self,
+        tally: &mut Self::Tally,
+        chunk: &Chunk,
+        pieces: &Arc<Pieces>,
+        hits: &Hits,
+    ) -> Result<(), ParquetError>;
+
+    /// Takes up what was counted elsewhere.
+    fn join(&self, tally: &mut Self::Tally, other: Self::Tally);
+}
+
+/// Counting, with all that its days have in common.
+#[derive(Debug)]
+pub(super) struct Count<C> {
     pub(super) lake: Lake,
     pub(super) source: Arc<Source>,
     pub(super) query: Arc<Query>,
-    pub(super) wanted: Arc<Wanted>,
+    pub(super) counter: Arc<C>,
 }
 
 /// The hot records of a day that were counted.
@@ -46,39 +69,48 @@ impl Seen {
 }
 
 /// Tallies that nobody counts into right now.
-#[derive(Debug, Default)]
-struct Tallies(Mutex<Vec<Tally>>);
+#[derive(Debug)]
+struct Tallies<C: Counter> {
+    counter: Arc<C>,
+    free: Mutex<Vec<C::Tally>>,
+}
 
-impl Tallies {
-    fn count(
-        &self,
-        wanted: &Wanted,
-        count: impl FnOnce(&mut Tally) -> Result<(), ParquetError>,
-    ) -> Result<(), ParquetError> {
-        let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut tally = free.unwrap_or_else(|| Tally::of(wanted));
-        let counted = count(&mut tally);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(tally);
+impl<C: Counter> Tallies<C> {
+    fn of(counter: &Arc<C>) -> Arc<Self> {
+        Arc::new(Self { counter: counter.clone(), free: Mutex::default() })
+    }
+
+    fn count(&self, chunk: &Chunk, pieces: &Arc<Pieces>, hits: &Hits) -> Result<(), ParquetError> {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut tally = free.unwrap_or_else(|| self.counter.nothing());
+        let counted = self.counter.count(&mut tally, chunk, pieces, hits);
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(tally);
         counted
+    }
+
+    fn all(&self) -> C::Tally {
+        let tallies = std::mem::take(&mut *self.free.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut all = self.counter.nothing();
+        tallies.into_iter().for_each(|tally| self.counter.join(&mut all, tally));
+        all
     }
 }
 
-impl Count {
+impl<C: Counter> Count<C> {
     /// All of a day.
-    pub(super) async fn day(&self, day: Day) -> Result<Tally, Error> {
+    pub(super) async fn day(&self, day: Day) -> Result<C::Tally, Error> {
         steadily(day, || self.once(day)).await
     }
 
-    async fn once(&self, day: Day) -> Result<Tally, Trouble> {
+    async fn once(&self, day: Day) -> Result<C::Tally, Trouble> {
         let Files { parts, hot } = plan::open(&self.lake, &self.source, day, &self.query).await?;
         let scan = Arc::new(Scan { query: self.query.clone(), bounds: Bounds::of(&self.query, None) });
-        let (seen, tallies) = (Arc::<Mutex<Seen>>::default(), Arc::<Tallies>::default());
+        let (seen, tallies) = (Arc::<Mutex<Seen>>::default(), Tallies::of(&self.counter));
         let mut handfuls = hot::handfuls(hot)
             .map(|handful| {
                 let handful = if self.source.is_spent() { Vec::new() } else { handful };
                 let (scan, seen, tallies) = (scan.clone(), seen.clone(), tallies.clone());
-                let wanted = self.wanted.clone();
-                hot::each(&self.source, handful, move |whole| count_hot(&scan, whole, &seen, (&tallies, &wanted)))
+                hot::each(&self.source, handful, move |whole| count_hot(&scan, whole, &seen, &tallies))
             })
             .buffer_unordered(4);
         while let Some(counted) = handfuls.next().await {
@@ -97,10 +129,7 @@ impl Count {
                 Err(trouble) => return Err(trouble),
             }
         }
-        let mut all = Tally::of(&self.wanted);
-        let tallies = std::mem::take(&mut *tallies.0.lock().unwrap_or_else(PoisonError::into_inner));
-        tallies.into_iter().for_each(|tally| all.join(tally));
-        Ok(all)
+        Ok(tallies.all())
     }
 
     async fn part(
@@ -108,7 +137,7 @@ impl Count {
         scan: &Arc<Scan>,
         (part, group): (&Opened, usize),
         seen: &Arc<Mutex<Seen>>,
-        tallies: &Arc<Tallies>,
+        tallies: &Arc<Tallies<C>>,
     ) -> Result<(), Trouble> {
         let found = scan.clone().part(&self.source, part, group).await?;
         let chunk = Chunk { footer: part.footer.clone(), group };
@@ -116,11 +145,11 @@ impl Count {
         if hits.rows.is_empty() {
             return Ok(());
         }
-        let columns = chunk.present(self.wanted.columns());
+        let columns = chunk.present(self.counter.columns());
         let ranges = chunk.ranges(&columns, &Rows::of(&hits.rows, chunk.rows()));
         let pieces = Arc::new(self.source.ranges(&part.object, ranges).await?);
-        let (wanted, tallies) = (self.wanted.clone(), tallies.clone());
-        let count = move || tallies.count(&wanted, |tally| tally.count(&chunk, &pieces, &hits, &wanted));
+        let tallies = tallies.clone();
+        let count = move || tallies.count(&chunk, &pieces, &hits);
         self.source.work(&part.object.location, count).await
     }
 
@@ -158,11 +187,11 @@ impl Count {
     }
 }
 
-fn count_hot(
+fn count_hot<C: Counter>(
     scan: &Scan,
     whole: &Whole,
     seen: &Mutex<Seen>,
-    (tallies, wanted): (&Tallies, &Wanted),
+    tallies: &Tallies<C>,
 ) -> Result<(), ParquetError> {
     for (chunk, mut hits) in hot::hits(scan, whole)? {
         let hashers = seen.lock().unwrap_or_else(PoisonError::into_inner).hashers.clone();
@@ -174,7 +203,7 @@ fn count_hot(
             hits.leave(|_| names.next().is_some_and(|name| seen.identities.insert(name)));
             seen.times.extend(hits.times.iter().copied());
         }
-        tallies.count(wanted, |tally| tally.count(&chunk, &whole.pieces, &hits, wanted))?;
+        tallies.count(&chunk, &whole.pieces, &hits)?;
     }
     Ok(())
 }

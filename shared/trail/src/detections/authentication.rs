@@ -255,7 +255,7 @@ static ROLE_PROBING: Detection = Detection {
     why: "Whoever tries one role after the other does not know what they may do: these are found credentials.",
     runbook: &[
         "Find out what the credentials are for, and whether they were ever used from this address",
-        "Did one of the roles let them in? qtrail findings --actor ACTOR",
+        "Did one of the roles let them in? qtrail search --user ACTOR",
         "Not explained: disable the access key, or revoke the role's sessions",
     ],
     ..Detection::BASE
@@ -330,7 +330,7 @@ static REFUSED_CALLS: Detection = Detection {
     why: "Whoever is refused at many different calls tries what the credentials are good for.",
     runbook: &[
         "Find out what the actor is for: a new deployment lacks permissions, an attacker tries everything",
-        "Look what was not refused: qtrail findings --actor ACTOR",
+        "Look what was not refused: qtrail search --user ACTOR --error none",
         "Not explained: disable the access key, or revoke the role's sessions",
     ],
     ..ROLE_PROBING
@@ -559,7 +559,7 @@ static INSTANCE_SIGN_IN: Detection = Detection {
     why: "Machines do not use the console: somebody took this instance's credentials and works with them by hand.",
     runbook: &[
         "Revoke the role's sessions now, then isolate the instance and keep its disks",
-        "Look at everything this session did: qtrail findings --actor SESSION",
+        "Look at everything this session did: qtrail search --user SESSION",
         "Find out how the credentials left: an open proxy, an SSRF, a stolen key, IMDSv1",
     ],
     ..NO_MFA

@@ -109,7 +109,7 @@ static KEY_QUARANTINED: Detection = Detection {
     why: "AWS found a user's access key in public. Strangers have it, and the quarantine stops only a part of what they can do.",
     runbook: &[
         "Deactivate the user's access keys now: aws iam update-access-key --status Inactive",
-        "Look at everything the keys did since they leaked: qtrail findings --actor USER",
+        "Look at everything the keys did since they leaked: qtrail search --user USER",
         "Read AWS's support case: it names the key and where it was found",
         "Remove what was created with them (users, keys, roles, instances) before the quarantine is lifted",
     ],
@@ -128,7 +128,7 @@ static RIGHTS_GRANTED: Detection = Detection {
     why: "Whoever holds this can take the whole account, and go on holding it after the way in is closed.",
     runbook: &[
         "Ask the actor, not by chat: which change request was this for?",
-        "Look at what the receiver did since: qtrail findings --actor RECEIVER",
+        "Look at what the receiver did since: qtrail search --user RECEIVER",
         "Not expected: take the policy or membership back, then the receiver's credentials, then the actor's",
     ],
     ..KEY_QUARANTINED
@@ -162,7 +162,7 @@ static CREDENTIAL_ISSUED: Detection = Detection {
     why: "Who makes a key or password for another user can act as that user, and is not found under another name.",
     runbook: &[
         "Ask the actor and the user, not by chat: does the user have this credential?",
-        "Look at what was signed with it: qtrail findings --actor USER",
+        "Look at what was signed with it: qtrail search --user USER",
         "Not expected: deactivate the credential, then look at the actor",
     ],
     ..RIGHTS_GRANTED
@@ -195,7 +195,7 @@ static GUARDRAIL_REMOVED: Detection = Detection {
     why: "What limited these identities limits them no more; what comes next is what the limit was there against.",
     runbook: &[
         "Ask the actor which change request this was for",
-        "Look at what the freed identities did since: qtrail findings --actor USER",
+        "Look at what the freed identities did since: qtrail search --user USER",
         "Not expected: put it back first, then look at the actor",
     ],
     ..RIGHTS_GRANTED
@@ -229,7 +229,7 @@ static ACCOUNT_SETTING_CHANGED: Detection = Detection {
     why: "These settings are changed once in years, and everything in the account rests on them.",
     runbook: &[
         "Ask the owner of the account which change request this was for",
-        "Look at the actor's other calls in the hour before: qtrail findings --actor ACTOR",
+        "Look at the actor's other calls in the hour before: qtrail search --user ACTOR",
         "Not expected: set it back, then disable the actor's credentials",
     ],
     ..RIGHTS_GRANTED
@@ -281,7 +281,7 @@ static CHANGE_REFUSED: Detection = Detection {
     why: "Nothing was changed, but somebody tried with credentials that were not meant for it.",
     runbook: &[
         "Ask the actor whether it was them",
-        "Look at what else was refused: qtrail findings --actor ACTOR",
+        "Look at what else was refused: qtrail search --user ACTOR --error '*'",
         "Not them: disable the credentials, for what they are allowed may be enough",
     ],
     ..RIGHTS_GRANTED
@@ -299,7 +299,7 @@ static CHANGED: Detection = Detection {
     why: "Every change of who may do what is to be seen by a second pair of eyes.",
     runbook: &[
         "Compare with the change request or the pipeline's run",
-        "Not expected: look at the actor's other calls: qtrail findings --actor ACTOR",
+        "Not expected: look at the actor's other calls: qtrail search --user ACTOR",
     ],
     ..RIGHTS_GRANTED
 };

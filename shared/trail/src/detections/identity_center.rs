@@ -92,7 +92,7 @@ static CHANGED: Detection = Detection {
     why: "Every change of who may sign in to what is to be seen by a second pair of eyes.",
     runbook: &[
         "Compare with the change request, or with what the directory sent",
-        "Not expected: look at the actor's other calls: qtrail findings --actor ACTOR",
+        "Not expected: look at the actor's other calls: qtrail search --user ACTOR",
     ],
     ..RIGHTS_GRANTED
 };

@@ -25,7 +25,7 @@ static MEMBER_LEFT: Detection = Detection {
     why: "Outside the organization its policies do not hold, and its trail records nothing.",
     runbook: &[
         "Call the owner of the organization, not by chat: is this account meant to go?",
-        "Look at what the actor did in the account since: qtrail findings --actor ACTOR",
+        "Look at what the actor did in the account since: qtrail search --user ACTOR",
         "Not expected: invite the account back, or put it back in its place; a closed account can be reopened for 90 days",
     ],
     ..Detection::BASE
@@ -74,7 +74,7 @@ static CHANGED: Detection = Detection {
     why: "Every change of the organization reaches many accounts.",
     runbook: &[
         "Compare with the change request",
-        "Not expected: look at the actor's other calls: qtrail findings --actor ACTOR",
+        "Not expected: look at the actor's other calls: qtrail search --user ACTOR",
     ],
     ..MEMBER_LEFT
 };

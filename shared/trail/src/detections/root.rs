@@ -211,7 +211,7 @@ static ROOT_CREDENTIALS_CHANGED: Detection = Detection {
     why: "Who holds root's password, key, MFA device or email address holds the account and can lock its owner out.",
     runbook: &[
         "Call whoever keeps root's credentials, not by chat: did they ask for this change?",
-        "Look at the actor's other calls in the hour before: qtrail findings --actor ACTOR",
+        "Look at the actor's other calls in the hour before: qtrail search --user ACTOR",
         "Not them: regain root through its mailbox at once, then call AWS Support",
     ],
     ..ROOT_USAGE

@@ -25,6 +25,43 @@ pub enum ActorKey {
     },
 }
 
+/// What a record says of whoever made the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Identity<'i> {
+    /// `userIdentity.type`.
+    pub kind: &'i str,
+    /// `userIdentity.arn`.
+    pub arn: &'i str,
+    /// The ARN of the role or user that issued the session.
+    pub issuer: &'i str,
+    /// The account of the identity; where it says none, that of the record.
+    pub account: &'i str,
+}
+
+/// How roles of Identity Center begin.
+const RESERVED: &str = "AWSReservedSSO_";
+
+impl ActorKey {
+    /// Under which names a record is counted. Services, callers of other accounts and those who only ask for a session
+    /// are under none: what they do with it is counted for the role.
+    pub fn of(identity: &Identity<'_>) -> [Option<Self>; 2] {
+        let Identity { kind, arn, issuer, account } = *identity;
+        match kind {
+            "Root" => [Some(Self::Root(account.to_owned())), None],
+            "IAMUser" if !arn.is_empty() => [Some(Self::User(arn.to_owned())), None],
+            "AssumedRole" if !issuer.is_empty() => {
+                let session = arn.rsplit_once('/').map(|(_, name)| name).filter(|name| !name.is_empty());
+                let is_reserved = issuer.rsplit('/').next().is_some_and(|name| name.starts_with(RESERVED));
+                let of_user = |name: &str| Self::Session { role: issuer.to_owned(), name: name.to_owned() };
+                [Some(Self::Role(issuer.to_owned())), session.filter(|_| is_reserved).map(of_user)]
+            }
+            "FederatedUser" if issuer.contains(":user/") => [Some(Self::User(issuer.to_owned())), None],
+            "FederatedUser" if issuer.ends_with(":root") => [Some(Self::Root(account.to_owned())), None],
+            _ => [None, None],
+        }
+    }
+}
+
 /// What was seen. Counts are of all records; lists are capped, the most frequent first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
