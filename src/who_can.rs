@@ -14,8 +14,8 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use serde_json::{Value, json};
 use trail::access::Access;
 use trail::access::who_can::{Answer, Holder, HolderKind, Question, Sure};
-use trail::alert::clean;
 use trail::facts::Facts;
+use trail::lineage::shown;
 use trail::log_file::{Inflater, Limits};
 use trail::review::ActorKey;
 use trail::snapshot::Snapshot;
@@ -112,8 +112,8 @@ impl Taken {
             place.store.list(Some(&self.folder)).map_ok(|found| found.location).try_collect().await?;
         let files = listed.into_iter().filter(|path| path.as_ref().ends_with(".json.gz"));
         let read = futures::stream::iter(files).map(async |path| {
-            let shown = path.to_string();
-            read(place, &path).await.map_err(|error| format!("not read: {}: {error:#}", clean(&shown)))
+            let name = path.to_string();
+            read(place, &path).await.map_err(|error| format!("not read: {}: {error:#}", shown(&name)))
         });
         let (mut snapshots, mut problems) = (Vec::new(), Vec::new());
         for one in read.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await {
@@ -281,12 +281,12 @@ fn line(holder: &Holder, used: &Used) -> String {
     };
     let who = match holder.kind {
         HolderKind::Root => "root".to_owned(),
-        HolderKind::Person => format!("person {}", clean(&holder.name)),
-        HolderKind::User => format!("user {}", clean(&holder.name)),
-        HolderKind::Role => format!("role {}", clean(&holder.name)),
+        HolderKind::Person => format!("person {}", shown(&holder.name)),
+        HolderKind::User => format!("user {}", shown(&holder.name)),
+        HolderKind::Role => format!("role {}", shown(&holder.name)),
     };
     let listed = |texts: &[String], before: &str| {
-        let texts: Vec<String> = texts.iter().map(|text| clean(text)).collect();
+        let texts: Vec<String> = texts.iter().map(|text| shown(text)).collect();
         (!texts.is_empty()).then(|| format!("{before}{}", texts.join(", ")))
     };
     let through: Vec<String> = holder.through.iter().map(ToString::to_string).collect();
@@ -301,7 +301,7 @@ fn line(holder: &Holder, used: &Used) -> String {
         listed(&holder.taken_by, "taken by "),
     ];
     let said: Vec<String> = said.into_iter().flatten().chain(used.told(holder)).collect();
-    format!("{sure:<7} {} {who}: {}", clean(&holder.account), said.join("; "))
+    format!("{sure:<7} {} {who}: {}", shown(&holder.account), said.join("; "))
 }
 
 fn json_line(holder: &Holder, used: &Used) -> anyhow::Result<Value> {
@@ -315,10 +315,10 @@ fn json_line(holder: &Holder, used: &Used) -> anyhow::Result<Value> {
 
 /// What was not evaluated, what could not be seen, and which snapshot answered.
 fn note(answer: &Answer, taken: &Taken, accounts: usize) {
-    answer.not_evaluated.iter().for_each(|said| output::note(&clean(said)));
+    answer.not_evaluated.iter().for_each(|said| output::note(said));
     for gap in answer.gaps.iter().take(GAPS) {
-        let account = if gap.account.is_empty() { String::new() } else { format!(" in {}", clean(&gap.account)) };
-        output::note(&format!("not seen{account}: {}: {}", clean(&gap.what), clean(&gap.why)));
+        let account = if gap.account.is_empty() { String::new() } else { format!(" in {}", shown(&gap.account)) };
+        output::note(&format!("not seen{account}: {}: {}", shown(&gap.what), shown(&gap.why)));
     }
     if answer.gaps.len() > GAPS {
         output::note(&format!("and {} more that could not be seen", answer.gaps.len() - GAPS));

@@ -178,7 +178,7 @@ impl<'a> Evaluator<'a> {
             .map(|action| Pattern::action(action))
             .filter(|pattern| {
                 let common = self.actions.and(&Rc::from([pattern.clone()]));
-                !common.is_empty()
+                !common.is_empty(false)
             })
             .collect();
         // A statement that names neither says nothing.
@@ -189,7 +189,7 @@ impl<'a> Evaluator<'a> {
             (true, true, _) | (false, false, true) => Part::everything(),
             (_, false, false) => Part::new(is_all_but, concerning),
         };
-        (!part.narrowed(&self.actions, true).is_empty()).then_some(part)
+        (!part.narrowed(&self.actions, true).is_empty(false)).then_some(part)
     }
 
     /// What a principal is allowed of what is asked about.
@@ -308,12 +308,17 @@ impl Clause<'_> {
 }
 
 impl<'a> Region<'a> {
-    /// What of it a clause is about.
+    /// What of it a clause allows.
     fn within(&self, clause: &Clause<'a>, unknowns: Unknowns) -> Option<Self> {
+        self.common(clause, unknowns, unknowns == Unknowns::Against)
+    }
+
+    /// What of it a clause is about: nothing, `if_unclear`.
+    fn common(&self, clause: &Clause<'a>, unknowns: Unknowns, if_unclear: bool) -> Option<Self> {
         let is_wide = clause.is_wide(unknowns);
         let actions = clause.actions.narrowed(&self.actions, is_wide);
         let resources = clause.resources.narrowed(&self.resources, is_wide);
-        if !clause.counts(unknowns) || actions.is_empty() || resources.is_empty() {
+        if !clause.counts(unknowns) || actions.is_empty(if_unclear) || resources.is_empty(if_unclear) {
             return None;
         }
         let mut within = self.within.clone();
@@ -325,19 +330,20 @@ impl<'a> Region<'a> {
 
     /// Whether a denial that hangs on something unknown may take some of it.
     pub(super) fn may_be_stopped(&self, denial: &Clause<'a>) -> bool {
-        !denial.is_certain() && self.within(denial, Unknowns::Against).is_some()
+        !denial.is_certain() && self.common(denial, Unknowns::Against, false).is_some()
     }
 
     /// What a denial leaves of it. Where that is not all actions on some resources, nor some actions on all of them,
     /// too much is left in favour, too little against.
     fn minus(self, denial: &Clause<'a>, unknowns: Unknowns) -> Option<Self> {
-        if self.within(denial, unknowns).is_none() {
+        if self.common(denial, unknowns, false).is_none() {
             return Some(self);
         }
         let is_wide = denial.is_wide(unknowns);
         let actions = denial.actions.removed(&self.actions, is_wide);
         let resources = denial.resources.removed(&self.resources, is_wide);
-        match (actions.is_empty(), resources.is_empty(), unknowns) {
+        let if_unclear = unknowns == Unknowns::Against;
+        match (actions.is_empty(if_unclear), resources.is_empty(if_unclear), unknowns) {
             (true, true, _) => None,
             (false, true, _) | (false, false, Unknowns::Against) => Some(Self { actions, ..self }),
             (true, false, _) => Some(Self { resources, ..self }),

@@ -18,6 +18,7 @@ use self::people::RESERVED;
 pub use self::question::{Question, QuestionError};
 use super::evaluate::{Evaluator, Held, Standing, Unknowns};
 use super::{Access, AccountAccess, Gap, Given, Kind, Principal};
+use crate::lineage::shown;
 use crate::policy::pattern::Variable;
 use crate::policy::{Policy, Statement};
 use crate::review::usage::ActorKey;
@@ -31,7 +32,7 @@ pub struct Answer {
     pub resource: Option<String>,
     /// Everybody who may: those who are sure first, those of the resource's own account before others.
     pub holders: Vec<Holder>,
-    /// What was not evaluated, in sentences.
+    /// What was not evaluated, in sentences that are fit for a terminal.
     pub not_evaluated: Vec<String>,
     /// What could not be seen: because of it, somebody may be missing.
     pub gaps: Vec<Gap>,
@@ -232,12 +233,12 @@ impl<'a> Asking<'a> {
     }
 }
 
-/// Names in a sentence, not all of many.
+/// Names in a sentence, not all of many. Others chose them: what is not seen on a terminal is written out.
 fn listed<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
     const NAMED: usize = 8;
     let all: Vec<&str> = names.into_iter().collect();
     let more = all.len().saturating_sub(NAMED);
-    let said = all.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    let said = all.iter().take(NAMED).map(|name| shown(name)).collect::<Vec<_>>().join(", ");
     if more == 0 { said } else { format!("{said} and {more} more") }
 }
 

@@ -154,7 +154,7 @@ pub(crate) struct Texts {
     none: Vec<Rc<[Pattern]>>,
 }
 
-/// Combinations of places in patterns that are looked at before the answer is "perhaps".
+/// Combinations of places in patterns that are looked at before it is unclear whether some text fits.
 const STATES: usize = 4096;
 
 impl Texts {
@@ -177,8 +177,8 @@ impl Texts {
         narrower
     }
 
-    /// Whether there are none. Where that cannot be told with little work, there are some.
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether there are none; `if_unclear` where that cannot be told with little work.
+    pub(crate) fn is_empty(&self, if_unclear: bool) -> bool {
         if self.none.iter().flat_map(|patterns| patterns.iter()).any(Pattern::is_anything) {
             return true;
         }
@@ -187,7 +187,15 @@ impl Texts {
             (Some(literals), _, _) => !literals.iter().any(|literal| self.holds(literal)),
             // Any pattern fits something.
             (None, [] | [_], []) => false,
-            _ => !Search::new(self).finds_one(),
+            (None, [], none) => !Search::new(&[], none).finds_one().unwrap_or(!if_unclear),
+            (None, [first, others @ ..], none) => {
+                let one = |pattern| {
+                    let lists = std::iter::once(std::slice::from_ref(pattern));
+                    let lists: Vec<&[Pattern]> = lists.chain(others.iter().map(|patterns| &**patterns)).collect();
+                    Search::new(&lists, none).finds_one()
+                };
+                !first.iter().map(one).any(|found| found.unwrap_or(!if_unclear))
+            }
         }
     }
 
@@ -209,19 +217,23 @@ struct Search<'t> {
 }
 
 impl<'t> Search<'t> {
-    fn new(texts: &'t Texts) -> Self {
-        let lists = texts.each.iter().chain(&texts.none).enumerate();
+    fn new(each: &[&'t [Pattern]], none: &'t [Rc<[Pattern]>]) -> Self {
+        let lists = each.iter().copied().chain(none.iter().map(|patterns| &**patterns)).enumerate();
         let patterns = lists.flat_map(|(list, patterns)| patterns.iter().map(move |pattern| (list, pattern)));
-        Self { patterns: patterns.collect(), wanted: texts.each.len() }
+        Self { patterns: patterns.collect(), wanted: each.len() }
     }
 
-    fn finds_one(&self) -> bool {
+    /// Whether there is one. `None`: it would take too long to tell.
+    fn finds_one(&self) -> Option<bool> {
         let starts = self.patterns.iter().enumerate().map(|(i, (list, _))| (*list, i, 0));
         let mut waiting = vec![self.closed(starts.collect())];
         let mut seen: HashSet<Vec<Place>> = waiting.iter().cloned().collect();
         while let Some(places) = waiting.pop() {
-            if self.is_text(&places) || seen.len() > STATES {
-                return true;
+            if self.is_text(&places) {
+                return Some(true);
+            }
+            if seen.len() > STATES {
+                return None;
             }
             for letter in self.letters(&places) {
                 let next = self.after(&places, letter);
@@ -230,7 +242,7 @@ impl<'t> Search<'t> {
                 }
             }
         }
-        false
+        Some(false)
     }
 
     /// Letters after which things differ, and one that no pattern names.
@@ -294,7 +306,18 @@ mod tests {
 
     fn is_empty(each: &[&[&str]], none: &[&[&str]]) -> bool {
         let texts = each.iter().fold(Texts::default(), |texts, patterns| texts.and(&list(patterns)));
-        none.iter().fold(texts, |texts, patterns| texts.without(&list(patterns))).is_empty()
+        let texts = none.iter().fold(texts, |texts, patterns| texts.without(&list(patterns)));
+        assert_eq!(texts.is_empty(true), texts.is_empty(false), "what is this short is clear");
+        texts.is_empty(true)
+    }
+
+    #[test]
+    fn what_takes_too_long_is_as_whoever_asks_wants_it() {
+        let far = format!("a{}", "?".repeat(14));
+        let (texts, same) = (Texts::default().and(&list(&[&format!("*{far}")])), list(&[&format!("**{far}")]));
+        assert!(!texts.is_empty(true));
+        assert!(texts.without(&same).is_empty(true));
+        assert!(!texts.without(&same).is_empty(false));
     }
 
     #[test]

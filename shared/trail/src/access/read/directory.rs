@@ -10,7 +10,7 @@ use super::asked::{Answers, Gaps, Told, body};
 use super::{Managed, owned};
 use crate::access::{Assignment, Directory, DirectoryUser, Given, PermissionSet};
 use crate::policy::Policy;
-use crate::shape::{field, list, text, texts};
+use crate::shape::{field, list, text};
 
 const INSTANCES: &str = "sso:ListInstances";
 const SETS: &str = "sso:ListPermissionSets";
@@ -183,7 +183,7 @@ fn user(told: &Value) -> DirectoryUser {
         name: owned(told, "UserName"),
         display: owned(told, "DisplayName"),
         emails: emails.filter(|email| !email.is_empty()).collect(),
-        groups: texts(field(told, "Groups")).into_iter().map(str::to_owned).collect(),
+        groups: Vec::new(),
     }
 }
 

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::access::testing::{MANAGEMENT, PROD, SANDBOX, World, managed, role, set_arn, user};
+use crate::access::who_can::Question;
 use crate::access::{Access, Gap, Kind, Principal};
 use crate::snapshot::Cause;
 use crate::time::Time;
@@ -347,5 +348,8 @@ proptest! {
         }
         let access = Access::read(&snapshots);
         prop_assert!(access.accounts.len() == 3);
+        // Whatever was told, two root users are bound by nothing.
+        let question = Question { action: "s3:Get*", resource: None };
+        prop_assert!(access.who_can(&question).is_ok_and(|answer| answer.holders.len() >= 2));
     }
 }

@@ -242,52 +242,32 @@ fn under(policies: &Value) -> World {
     world
 }
 
-/// Service control policies, and who is left.
-fn control_policies() -> Vec<(Value, &'static [&'static str])> {
-    let full = |targets: Value| json!({"id": "p-FullAWSAccess", "targets": targets});
-    let policy =
-        |id: &str, targets: Value, statements: Value| json!({"id": id, "targets": targets, "statements": statements});
-    let everywhere = || full(json!(["r-root", "ou-prod", PROD, SANDBOX, MANAGEMENT]));
+fn full(targets: &Value) -> Value {
+    json!({"id": "p-FullAWSAccess", "targets": targets})
+}
+
+fn everywhere() -> Value {
+    full(&json!(["r-root", "ou-prod", PROD, SANDBOX, MANAGEMENT]))
+}
+
+fn policy(id: &str, targets: &Value, statements: &Value) -> Value {
+    json!({"id": id, "targets": targets, "statements": statements})
+}
+
+/// Service control policies that deny, and who is left.
+fn denials() -> Vec<(Value, &'static [&'static str])> {
     vec![
         (json!([]), &["manager", "prod", "sandbox"]),
         (json!([everywhere()]), &["manager", "prod", "sandbox"]),
         // A deny at any level binds all below it, but not the management account.
-        (json!([everywhere(), policy("d", json!(["r-root"]), json!([deny("rds:*", "*")]))]), &["manager"]),
-        (json!([everywhere(), policy("d", json!(["ou-prod"]), json!([deny("rds:*", "*")]))]), &["manager", "sandbox"]),
-        (json!([everywhere(), policy("d", json!([SANDBOX]), json!([deny("rds:*", "*")]))]), &["manager", "prod"]),
+        (json!([everywhere(), policy("d", &json!(["r-root"]), &json!([deny("rds:*", "*")]))]), &["manager"]),
         (
-            json!([everywhere(), policy("d", json!([MANAGEMENT]), json!([deny("*", "*")]))]),
-            &["manager", "prod", "sandbox"],
-        ),
-        // An allow list has to allow at every level.
-        (
-            json!([
-                full(json!(["r-root", PROD, SANDBOX, MANAGEMENT])),
-                policy("a", json!(["ou-prod"]), json!([allow("s3:*", "*")]))
-            ]),
+            json!([everywhere(), policy("d", &json!(["ou-prod"]), &json!([deny("rds:*", "*")]))]),
             &["manager", "sandbox"],
         ),
+        (json!([everywhere(), policy("d", &json!([SANDBOX]), &json!([deny("rds:*", "*")]))]), &["manager", "prod"]),
         (
-            json!([
-                full(json!(["r-root", PROD, SANDBOX, MANAGEMENT])),
-                policy("a", json!(["ou-prod"]), json!([allow("rds:*", "*")]))
-            ]),
-            &["manager", "prod", "sandbox"],
-        ),
-        (
-            json!([
-                full(json!([PROD, "ou-prod", SANDBOX])),
-                policy("a", json!(["r-root"]), json!([allow("s3:*", "*")]))
-            ]),
-            &["manager"],
-        ),
-        // Two policies at one level are added up.
-        (
-            json!([
-                full(json!(["r-root", "ou-prod", SANDBOX, MANAGEMENT])),
-                policy("a", json!([PROD]), json!([allow("s3:*", "*")])),
-                policy("b", json!([PROD]), json!([allow("rds:Delete*", "*")])),
-            ]),
+            json!([everywhere(), policy("d", &json!([MANAGEMENT]), &json!([deny("*", "*")]))]),
             &["manager", "prod", "sandbox"],
         ),
         // Conditional denies do not remove.
@@ -296,8 +276,8 @@ fn control_policies() -> Vec<(Value, &'static [&'static str])> {
                 everywhere(),
                 policy(
                     "d",
-                    json!(["ou-prod"]),
-                    json!([with(deny("*", "*"), json!({"Null": {"aws:TokenIssueTime": "true"}}))])
+                    &json!(["ou-prod"]),
+                    &json!([with(deny("*", "*"), json!({"Null": {"aws:TokenIssueTime": "true"}}))])
                 )
             ]),
             &["manager", "prod?", "sandbox"],
@@ -307,8 +287,8 @@ fn control_policies() -> Vec<(Value, &'static [&'static str])> {
                 everywhere(),
                 policy(
                     "d",
-                    json!(["ou-prod"]),
-                    json!([
+                    &json!(["ou-prod"]),
+                    &json!([
                 {"Effect": "Deny", "NotAction": ["iam:*", "sts:*"], "Resource": "*"}])
                 )
             ]),
@@ -317,9 +297,46 @@ fn control_policies() -> Vec<(Value, &'static [&'static str])> {
     ]
 }
 
+/// The same of those that allow less than everything.
+fn allow_lists() -> Vec<(Value, &'static [&'static str])> {
+    vec![
+        // An allow list has to allow at every level.
+        (
+            json!([
+                full(&json!(["r-root", PROD, SANDBOX, MANAGEMENT])),
+                policy("a", &json!(["ou-prod"]), &json!([allow("s3:*", "*")]))
+            ]),
+            &["manager", "sandbox"],
+        ),
+        (
+            json!([
+                full(&json!(["r-root", PROD, SANDBOX, MANAGEMENT])),
+                policy("a", &json!(["ou-prod"]), &json!([allow("rds:*", "*")]))
+            ]),
+            &["manager", "prod", "sandbox"],
+        ),
+        (
+            json!([
+                full(&json!([PROD, "ou-prod", SANDBOX])),
+                policy("a", &json!(["r-root"]), &json!([allow("s3:*", "*")]))
+            ]),
+            &["manager"],
+        ),
+        // Two policies at one level are added up.
+        (
+            json!([
+                full(&json!(["r-root", "ou-prod", SANDBOX, MANAGEMENT])),
+                policy("a", &json!([PROD]), &json!([allow("s3:*", "*")])),
+                policy("b", &json!([PROD]), &json!([allow("rds:Delete*", "*")])),
+            ]),
+            &["manager", "prod", "sandbox"],
+        ),
+    ]
+}
+
 #[test]
 fn service_control_policies_by_root_unit_and_account() {
-    for (policies, expected) in control_policies() {
+    for (policies, expected) in denials().into_iter().chain(allow_lists()) {
         let answer = ask(&under(&policies), DROP, None);
         let people: Vec<String> = names(&answer).into_iter().filter(|name| !name.starts_with("slr-")).collect();
         assert_eq!(people, expected, "{policies}");
