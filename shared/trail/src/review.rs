@@ -20,5 +20,5 @@ pub use effect::{Known, Plan, Sighting, Watch};
 pub use period::Period;
 pub use population::{Grant, GrantKind, Population, Receipt, Scope, Subject, SubjectKind};
 pub use rules::{Persons, Refusal, Rules};
-pub use standing::{Cycle, Remedy, Stage, Standing};
+pub use standing::{Cycle, Remedy, Stage, Standing, Trace};
 pub use usage::{ActorKey, RecordId, Usage};
