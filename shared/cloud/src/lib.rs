@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod notify;
 pub mod raise;
 pub mod rebuild;
+pub mod review;
 pub mod settings;
 pub mod state;
 pub mod stores;

@@ -2,6 +2,7 @@
 //!
 //! Keys: `F#<finding>/META` and `/H#<time>` (history); `TH#<thread>`; `T#<detection>#<account>#<key>/B#<bucket>`;
 //! `L#<bucket>/<key>` (log files); `C#<date>#<account>` (counts); `ACCOUNTS/<account>#<region>`; `CANARY/META`;
+//! `R#<review>/META` and `/E#<number>` (its log); `REVIEWS/<review>`; `EFFECTS/<review>#<number>` (what is waited for);
 //! `N#…` (notices that are owed); `ASKED#…` (decisions that were taken in).
 
 use std::collections::HashMap;
@@ -29,6 +30,7 @@ mod digests;
 mod files;
 mod findings;
 mod outbox;
+mod reviews;
 mod tallies;
 
 pub use audit::{AuditRun, HeldVerdict, VerdictChange};
@@ -36,6 +38,7 @@ pub use digests::{ChainState, DigestRecord};
 pub use files::{AccountHeard, Canary, DayCounts, FileRecord, Parts};
 pub use findings::{HistoryLine, Query};
 pub use outbox::{Due, Notice};
+pub use reviews::{Append, ReviewMeta};
 
 /// An item as DynamoDB has it.
 pub type Item = HashMap<String, AttributeValue>;

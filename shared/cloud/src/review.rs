@@ -1,0 +1,7 @@
+//! The access review: opened over a population, decided by people, proven in the log.
+
+pub mod handler;
+pub mod log;
+pub mod proof;
+
+pub use log::{Reviews, Source};
