@@ -14,6 +14,7 @@ mod input;
 mod output;
 mod place;
 mod rebuild;
+mod review;
 mod scan;
 mod search;
 mod status;
@@ -58,6 +59,7 @@ fn run(command: Command) -> anyhow::Result<Ending> {
         Command::Search(arguments) => block_on(search::run(arguments)),
         Command::Export(arguments) => block_on(search::export(arguments)),
         Command::Rebuild(arguments) => block_on(rebuild::run(arguments)),
+        Command::Review(arguments) => block_on(review::run(arguments)),
         Command::Findings(arguments) => block_on(findings::run(arguments)),
         Command::Status(arguments) => block_on(status::run(arguments)),
         Command::Audit(arguments) => block_on(audit::run(arguments)),

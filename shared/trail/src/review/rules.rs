@@ -72,7 +72,7 @@ pub enum Refusal {
     /// It is one's own access.
     #[error(
         "{subject} is {who}'s own access ({how}): {reviewer} decides about it, or an approver. Where there is nobody else, \
-         an approver outside has to agree first: `qtrail review decide {subject} --except REASON --approver WHO`"
+         somebody outside has to agree first: `qtrail review except REVIEW {subject} --reason WHY --approver WHO`"
     )]
     Own {
         /// The subject's id.
