@@ -5,12 +5,10 @@ use std::io::Write as _;
 use anyhow::{Context, bail};
 use cloud::asking::Asking;
 use cloud::review::log::{Opened, Opening, Reviews, Source, Who};
-use cloud::state::State;
 use cloud::stores::{Place, folder};
 use serde_json::{Value, json};
 use trail::review::standing::{Line, Remedy, Stage};
 use trail::review::{Decision, Entry, Known, Period, Population, Standing, Subject};
-use trail::settings::Settings;
 use trail::time::Time;
 
 use crate::Ending;
@@ -227,7 +225,7 @@ fn summary(opened: &Opened, standing: &Standing, missing: &[String]) -> String {
         progress.subjects,
         opened.meta.due.date()
     )];
-    lines.extend(progress.remedies.iter().map(|(remedy, count)| format!("  {} {count}", word(json!(remedy)))));
+    lines.extend(progress.remedies.iter().map(|(remedy, count)| format!("  {} {count}", word(&json!(remedy)))));
     lines.extend(missing.iter().map(|missing| format!("  missing: {missing}")));
     let gaps = opened.population.gaps.iter();
     lines.extend(gaps.map(|gap| format!("  not seen: {} {}: {}", gap.account, gap.what, gap.why)));
@@ -243,12 +241,12 @@ fn summary(opened: &Opened, standing: &Standing, missing: &[String]) -> String {
 fn subject_line(subject: &Subject, line: &Line) -> String {
     let mark = if subject.privileged { " PRIVILEGED" } else { "" };
     let decision = line.decision.as_ref().map(|decision| format!(" {}", decision.verb)).unwrap_or_default();
-    let remedy = if line.remedy == Remedy::None { String::new() } else { format!(", {}", word(json!(line.remedy))) };
+    let remedy = if line.remedy == Remedy::None { String::new() } else { format!(", {}", word(&json!(line.remedy))) };
     let reviewer = if subject.reviewer.is_empty() { "nobody" } else { &subject.reviewer };
-    let stage = word(json!(line.stage));
+    let stage = word(&json!(line.stage));
     format!("{:>5} {}{mark}  {stage}{decision}{remedy}  (reviewer {reviewer})", subject.number, subject.id)
 }
 
-fn word(value: Value) -> String {
+fn word(value: &Value) -> String {
     value.as_str().unwrap_or_default().replace('_', " ")
 }

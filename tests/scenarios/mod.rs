@@ -18,6 +18,7 @@ mod lake;
 mod layers;
 mod notify;
 mod page;
+mod review;
 mod search;
 mod settings;
 mod silence;

@@ -4,4 +4,7 @@ pub mod handler;
 pub mod log;
 pub mod proof;
 
+#[cfg(test)]
+mod tests;
+
 pub use log::{Reviews, Source};

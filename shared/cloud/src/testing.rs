@@ -48,7 +48,7 @@ pub(crate) async fn write(mut stream: TcpStream, (status, body): (u16, String)) 
     stream.write_all((fields + &body).as_bytes()).await.unwrap();
 }
 
-/// An empty table that knows gets, puts where nothing is, and ranges.
+/// An empty table that knows gets, puts where nothing is, deletions, and ranges.
 pub(crate) async fn table() -> State {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -82,6 +82,11 @@ fn answer(items: &mut BTreeMap<(String, String), Value>, operation: &str, body: 
                 return (400, json!({"__type": failed, "Item": item}));
             }
             items.insert(key, body["Item"].clone());
+            (200, json!({}))
+        }
+        "DeleteItem" => {
+            assert!(body["ConditionExpression"].is_null());
+            items.remove(&key(&body["Key"]));
             (200, json!({}))
         }
         "Query" => {

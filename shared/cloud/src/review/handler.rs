@@ -22,6 +22,9 @@ use crate::state::{Append, Notice, ReviewMeta};
 /// Reviewers are reminded so long before all has to be decided, in seconds.
 const REMIND_SECONDS: i64 = 7 * 86_400;
 
+/// A quarter, and two weeks to begin with the next one, in seconds.
+const CYCLE_SECONDS: i64 = (92 + 14) * 86_400;
+
 /// How long a review is looked after once it is signed off, in seconds: until the one after the next.
 const AFTER_SECONDS: i64 = 200 * 86_400;
 
@@ -52,7 +55,9 @@ impl<S: Source> Review<S> {
     /// Looks after every review that is not over. One that cannot be read keeps none of the others back.
     pub async fn check(&self, settings: &Settings, now: Time) -> Result<Value, Error> {
         let (mut checked, mut failed) = (0_u64, None);
-        for meta in self.deployment.state.reviews().await? {
+        let reviews = self.deployment.state.reviews().await?;
+        raise(&self.deployment, settings, missed(&reviews, now).into_iter().collect(), now).await?;
+        for meta in reviews {
             match self.check_one(&meta, (settings, now)).await {
                 Ok(()) => checked += 1,
                 Err(error) => {
@@ -86,6 +91,16 @@ impl<S: Source> Review<S> {
         }
         Ok(())
     }
+}
+
+/// A finding where no review was opened for a quarter. Those for one who leaves are none of a quarter.
+fn missed(reviews: &[ReviewMeta], now: Time) -> Option<Finding> {
+    let last = reviews.iter().filter(|meta| meta.leaver.is_none()).max_by_key(|meta| meta.opened)?;
+    let due = Time(last.opened.0 + CYCLE_SECONDS);
+    let id = format!("after {}", last.period.id);
+    let what = format!("no review was opened since {} of {}", last.period.id, last.opened.date());
+    let about = About { review: &id, subject: "", account: "*", time: due, what: &what, occurrence: "missed" };
+    (now > due).then(|| Finding::of(&found(&REVIEW_LATE, &about)))
 }
 
 /// What a later population says that the log does not: who is gone, who is there again, who joined.
@@ -185,4 +200,37 @@ fn findings(opened: &Opened, standing: &Standing, now: Time) -> Vec<Finding> {
         super::proof::reappeared(open, &Trace::of(&open.plan, &opened.log), &opened.log)
     }));
     findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use trail::review::{Known, Period};
+
+    fn opened(id: &str, days: i64, leaver: Option<&str>) -> ReviewMeta {
+        let time = Time(1_790_000_000 + days * 86_400);
+        ReviewMeta {
+            period: Period { id: id.to_owned(), from: time, to: time },
+            opened: time,
+            due: time,
+            taken: time,
+            population: String::new(),
+            path: String::new(),
+            subjects: 0,
+            known: Known::default(),
+            leaver: leaver.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_quarter_without_a_review_is_found() {
+        let at = |days: i64| Time(1_790_000_000 + days * 86_400);
+        let reviews = [opened("2026-Q3", 0, None), opened("leaver", 80, Some("dave"))];
+        assert!(missed(&[], at(500)).is_none(), "nobody has begun");
+        assert!(missed(&reviews, at(106)).is_none());
+        let found = missed(&reviews, at(107)).expect("missed");
+        assert_eq!(found.detection_id, REVIEW_LATE.id);
+        assert_eq!(found.finding_id, missed(&reviews, at(300)).expect("missed").finding_id);
+        assert!(missed(&[opened("2026-Q4", 92, None)], at(107)).is_none());
+    }
 }
