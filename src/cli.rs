@@ -56,6 +56,12 @@ pub(crate) enum Command {
         chosen by the time in their names: of a day itself and of the two days after it. Records of other days are left \
         out, and other days stay as they are. A run that was stopped goes on where it was when it is started again.")]
     Rebuild(RebuildArgs),
+    /// Review who has access: decide, follow what is taken away, sign off
+    #[command(after_help = "Examples:\n  qtrail review list\n  qtrail review subjects 2026-Q4 --undecided\n  qtrail \
+        review decide 2026-Q4 17 revoke --ticket OPS-7\n  qtrail review decide 2026-Q4 18 modify --remove \
+        group:admins --justification 'reads bills'\n  qtrail review sheet 2026-Q4 > review.csv\n  qtrail review \
+        propose 2026-Q4 review.csv\n  qtrail review sign-off 2026-Q4 --statement 'All access was reviewed.'")]
+    Review(ReviewArgs),
     /// List findings, show one, set its status
     #[command(after_help = "Examples:\n  qtrail findings --status new --severity HIGH\n  qtrail findings show 3f9a2b\
         \n  qtrail findings close 3f9a2b --as expected --note \"planned, CHG-1234\"")]
@@ -346,6 +352,125 @@ pub(crate) enum FindingsAction {
 pub(crate) struct StatusArgs {
     #[command(flatten)]
     pub(crate) state: StateArgs,
+}
+
+/// `qtrail review`.
+#[derive(Debug, Args)]
+pub(crate) struct ReviewArgs {
+    #[command(flatten)]
+    pub(crate) state: StateArgs,
+    /// How it is printed
+    #[arg(long, value_enum, default_value_t = Lines::Text, global = true)]
+    pub(crate) format: Lines,
+    #[command(subcommand)]
+    pub(crate) action: ReviewAction,
+}
+
+/// For people, or a JSON object a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Lines {
+    /// For people
+    Text,
+    /// A JSON object a line
+    Ndjson,
+}
+
+/// What is done with reviews.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReviewAction {
+    /// The reviews there are
+    List,
+    /// Open a review over its population
+    Open {
+        /// The review, as its population is stored: 2026-Q4
+        review: String,
+    },
+    /// How a review stands, or one subject of it
+    Show {
+        /// The review
+        review: String,
+        /// A subject, by number or id
+        subject: Option<String>,
+    },
+    /// Its subjects, a line each
+    Subjects {
+        /// The review
+        review: String,
+        /// Only those that nobody has decided about
+        #[arg(long)]
+        undecided: bool,
+    },
+    /// Decide about a subject
+    Decide(DecideArgs),
+    /// Note an exception that somebody outside approved: a single administrator
+    Except {
+        /// The review
+        review: String,
+        /// The subject, by number or id
+        subject: String,
+        /// Why
+        #[arg(long, value_name = "WHY")]
+        reason: String,
+        /// Who outside approved it
+        #[arg(long, value_name = "WHO")]
+        approver: String,
+    },
+    /// The review as a spreadsheet (CSV)
+    Sheet {
+        /// The review
+        review: String,
+    },
+    /// Take in a spreadsheet that came back: its rows are proposals
+    Propose {
+        /// The review
+        review: String,
+        /// The file
+        file: PathBuf,
+    },
+    /// Confirm what is proposed, as the reviewer
+    Confirm {
+        /// The review
+        review: String,
+        /// The subjects, by number or id
+        #[arg(required = true)]
+        subjects: Vec<String>,
+    },
+    /// Sign a review off, as an approver
+    SignOff {
+        /// The review
+        review: String,
+        /// What is stated
+        #[arg(long, value_name = "TEXT")]
+        statement: String,
+        /// The population is partial, and that is known: the statement will say so
+        #[arg(long)]
+        partial: bool,
+    },
+}
+
+/// `qtrail review decide`.
+#[derive(Debug, Args)]
+pub(crate) struct DecideArgs {
+    /// The review
+    pub(crate) review: String,
+    /// The subject, by number or id
+    pub(crate) subject: String,
+    /// keep, modify or revoke
+    #[arg(value_parser = verb)]
+    pub(crate) verb: trail::review::Verb,
+    /// What goes, as the subject's grants are printed; for modify
+    #[arg(long, value_name = "GRANT")]
+    pub(crate) remove: Vec<String>,
+    /// Why access that is privileged or unused stays
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) justification: String,
+    /// Where it was approved
+    #[arg(long, value_name = "ID", default_value = "")]
+    pub(crate) ticket: String,
+}
+
+fn verb(word: &str) -> Result<trail::review::Verb, String> {
+    trail::review::Verb::parse(word).ok_or_else(|| format!("`{word}` is none of keep, modify, revoke"))
 }
 
 /// `qtrail view`.

@@ -15,6 +15,7 @@ mod output;
 mod pack;
 mod place;
 mod rebuild;
+mod review;
 mod scan;
 mod search;
 mod status;
@@ -60,6 +61,7 @@ fn run(command: Command) -> anyhow::Result<Ending> {
         Command::Search(arguments) => block_on(search::run(arguments)),
         Command::Export(arguments) => block_on(search::export(arguments)),
         Command::Rebuild(arguments) => block_on(rebuild::run(arguments)),
+        Command::Review(arguments) => block_on(review::run(arguments)),
         Command::Findings(arguments) => block_on(findings::run(arguments)),
         Command::Status(arguments) => block_on(status::run(arguments)),
         Command::Audit(arguments) => block_on(audit::run(arguments)),

@@ -19,6 +19,7 @@ mod layers;
 mod notify;
 mod page;
 mod population;
+mod review;
 mod search;
 mod settings;
 mod silence;

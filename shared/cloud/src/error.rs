@@ -65,6 +65,17 @@ pub enum Error {
     /// An evidence pack cannot be made, signed or kept.
     #[error("the evidence pack: {0}")]
     Pack(String),
+    /// Somebody may not do that in a review.
+    #[error(transparent)]
+    Refusal(Box<trail::review::Refusal>),
+    /// The log of a review is not what was written.
+    #[error("review {review}: {problem}; the data bucket's versions and CloudTrail say by whom")]
+    Review {
+        /// Its id.
+        review: String,
+        /// What is wrong.
+        problem: trail::review::Broken,
+    },
     /// No such finding, or several that begin like that.
     #[error("{0}")]
     NoSuchFinding(String),
@@ -74,6 +85,12 @@ impl From<lake::Error> for Error {
     fn from(error: lake::Error) -> Self {
         // The largest by far, and every result of this crate would be as large.
         Self::Lake(Box::new(error))
+    }
+}
+
+impl From<trail::review::Refusal> for Error {
+    fn from(refusal: trail::review::Refusal) -> Self {
+        Self::Refusal(Box::new(refusal))
     }
 }
 

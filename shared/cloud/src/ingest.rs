@@ -17,6 +17,7 @@ use trail::envelope::{self, LoneRecord, ObjectRef};
 use trail::finding::Finding;
 use trail::ledger::{Ledger, TallyKey, crossings};
 use trail::record::{Identity, Kind, Outcome, Record, Unreadable};
+use trail::review::{Sighting, Watch};
 use trail::settings::Settings;
 use trail::silence::Heard;
 use trail::time::Time;
@@ -25,6 +26,7 @@ use crate::alerts::Told;
 use crate::deployment::{Deployment, now};
 use crate::error::Error;
 use crate::raise::raise;
+use crate::review::proof::Proof;
 use crate::settings::Engines;
 use crate::state::{Canary, FileRecord};
 
@@ -53,6 +55,8 @@ pub struct Ingest {
     deployment: Deployment,
     engines: Engines,
     budget: Budget,
+    /// What reviews wait for.
+    proof: Proof,
     /// What this process knows of who was heard, by account and region.
     heard: Mutex<HashMap<(String, String), Heard>>,
 }
@@ -94,6 +98,7 @@ struct Delivered {
 /// Files that are read together, as many as memory has room for: then findings are committed and records written.
 struct Round<'r> {
     engine: &'r Engine,
+    watch: &'r Watch,
     room: Room,
     request_id: &'r str,
 }
@@ -126,7 +131,8 @@ enum Origin {
 impl Ingest {
     /// A handler for this deployment.
     pub fn new(deployment: Deployment) -> Self {
-        Self { deployment, engines: Engines::default(), budget: Budget::default(), heard: Mutex::new(HashMap::new()) }
+        let (engines, budget, proof, heard) = Default::default();
+        Self { deployment, engines, budget, proof, heard }
     }
 
     /// What the handler works with.
@@ -205,12 +211,14 @@ impl Ingest {
     ) -> Result<(Totals, BTreeMap<usize, String>), Error> {
         let now = now();
         let engine = self.engines.current(&self.deployment, now).await?;
+        let watch = self.proof.watch(&self.deployment.state, now).await?;
         let (mut gathered, mut entries) = (Gathered::default(), Vec::new());
         let mut waiting = gathered.open(&engine, messages);
         loop {
-            let round = Round { engine: &engine, room: Room::default(), request_id };
+            let round = Round { engine: &engine, watch: &watch, room: Room::default(), request_id };
             waiting = self.gather(&round, &mut gathered, waiting).await;
             entries.extend(self.commit(&engine, &mut gathered, now).await);
+            self.prove(&mut gathered, (engine.settings(), now)).await;
             self.note_touches(&mut gathered).await;
             self.fill_lake(&mut gathered).await;
             self.note_files(&mut gathered, (engine.settings(), now)).await;
@@ -247,7 +255,7 @@ impl Ingest {
 
     async fn read(&self, round: &Round<'_>, object: ObjectRef) -> Result<Option<FileOutcome>, Error> {
         let started = Instant::now();
-        let readers = Readers { engine: round.engine, room: &round.room };
+        let readers = Readers { engine: round.engine, watch: round.watch, room: &round.room };
         let Some(outcome) = file::read(readers, &self.deployment, object, &self.budget).await? else {
             return Ok(None);
         };
@@ -342,6 +350,21 @@ impl Ingest {
             }
         }
         entries
+    }
+
+    /// Puts what reviews have waited for behind their logs. What cannot be put is delivered again.
+    async fn prove(&self, gathered: &mut Gathered, (settings, now): (&Settings, Time)) {
+        let mut sightings: Vec<(usize, Sighting)> = Vec::new();
+        for (index, outcome) in &mut gathered.files {
+            sightings.extend(std::mem::take(&mut outcome.sightings).into_iter().map(|sighting| (*index, sighting)));
+        }
+        if sightings.is_empty() {
+            return;
+        }
+        let (indices, sightings): (BTreeSet<usize>, Vec<Sighting>) = sightings.into_iter().unzip();
+        if let Err(error) = self.proof.take(&self.deployment, settings, (&sightings, now)).await {
+            indices.into_iter().for_each(|index| gathered.fail(index, "", &error));
+        }
     }
 
     /// Notes who changed a trail, its bucket or its key: the account is audited soon. A finding stands by itself, so that

@@ -173,9 +173,17 @@ impl Notify {
         let message = match notice {
             Notice::Test(_) => test_message(&self.deployment.own.stack, settings.1),
             Notice::Summary(date) => self.summary_of(date, settings).await?,
+            Notice::Review(id) => self.reminder(id).await?,
         };
         alerts.publish(&message).await?;
         self.deployment.state.notice_sent(notice).await
+    }
+
+    /// That reviewers are to decide, once.
+    async fn reminder(&self, id: &str) -> Result<Message, Error> {
+        let meta = self.deployment.state.review(id).await?;
+        let due = meta.map(|meta| meta.due.date()).unwrap_or_default();
+        Ok(reminder_message(&self.deployment.own.stack, id, &due))
     }
 
     /// Yesterday in one message: owed first, since the message may not go out, and nobody may hear it.
@@ -368,6 +376,34 @@ impl<'s> Summary<'s> {
 }
 
 /// What a deployment sends, so that somebody sees an alert before there is a reason for one.
+fn reminder_message(stack: &str, id: &str, due: &str) -> Message {
+    let subject: String = format!("[REVIEW] Access review {id}: decide by {due}").chars().take(99).collect();
+    let text = format!(
+        "Access review {id} of QuickInfra Trail ({stack}) has subjects that nobody has decided about. All has to be \
+         decided by {due}.\n\nNEXT   See which are yours: qtrail review subjects {id} --undecided\n"
+    );
+    let attribute = |name, value: &str| (name, value.to_owned());
+    Message {
+        json: json!({"kind": "review", "stack": stack, "review": id, "due": due}),
+        chat: json!({
+            "version": "1.0", "source": "custom",
+            "content": {"textType": "client-markdown", "title": subject, "description": "Subjects wait for a decision."},
+            "metadata": {"threadId": format!("review-{id}"), "eventType": "review", "summary": subject},
+        }),
+        subject,
+        text,
+        attributes: vec![
+            attribute("severity", "HIGH"),
+            attribute("category", "other"),
+            attribute("account", "*"),
+            attribute("environment", "unknown"),
+            attribute("detection", "review-reminder"),
+            attribute("kind", "review"),
+            attribute("state", "new"),
+        ],
+    }
+}
+
 fn test_message(stack: &str, now: Time) -> Message {
     let subject = format!("[TEST] QuickInfra Trail {stack}: alerts reach you");
     let subject: String = subject.chars().filter(|c| *c == ' ' || c.is_ascii_graphic()).take(99).collect();

@@ -2,6 +2,7 @@
 //!
 //! Keys: `F#<finding>/META` and `/H#<time>` (history); `TH#<thread>`; `T#<detection>#<account>#<key>/B#<bucket>`;
 //! `L#<bucket>/<key>` (log files); `C#<date>#<account>` (counts); `ACCOUNTS/<account>#<region>`; `CANARY/META`;
+//! `R#<review>/META` and `/E#<number>` (its log); `REVIEWS/<review>`; `EFFECTS/<review>#<number>` (what is waited for);
 //! `N#…` (notices that are owed); `ASKED#…` (decisions that were taken in).
 
 use std::collections::HashMap;
@@ -30,6 +31,7 @@ mod files;
 mod findings;
 mod outbox;
 mod packs;
+mod reviews;
 mod tallies;
 
 pub use audit::{AuditRun, HeldVerdict, VerdictChange};
@@ -39,6 +41,7 @@ pub use findings::{HistoryLine, Query};
 pub use outbox::{Due, Notice};
 pub(crate) use packs::stands;
 pub use packs::{PackRecord, ReviewHeld};
+pub use reviews::{Append, ReviewMeta};
 
 /// An item as DynamoDB has it.
 pub type Item = HashMap<String, AttributeValue>;

@@ -19,6 +19,7 @@ mod organizations;
 mod own_parts;
 pub mod pipeline;
 mod public_access;
+pub mod reviews;
 mod root;
 mod s3_public;
 mod security_services;
@@ -34,6 +35,7 @@ pub fn all() -> Vec<&'static Detection> {
         log_files::ALL,
         digests::ALL,
         pipeline::ALL,
+        reviews::ALL,
         root::ALL,
         trail::ALL,
         log_storage::ALL,

@@ -22,5 +22,5 @@ pub use people::{People, PeopleError};
 pub use period::{Period, PeriodError};
 pub use population::{Grant, GrantKind, Input, Listed, Population, Receipt, Scope, Subject, SubjectKind};
 pub use rules::{Persons, Refusal, Rules};
-pub use standing::{Cycle, Remedy, Stage, Standing};
+pub use standing::{Cycle, Remedy, Stage, Standing, Trace};
 pub use usage::{ActorKey, RecordId, Usage};

@@ -11,6 +11,7 @@ use trail::finding::{Finding, Match};
 use trail::log_file::{Inflated, Inflater, Limits, Problem, Report, Subject, evaluate_and_keep};
 use trail::object_key::{ObjectKey, ObjectKind};
 use trail::record::{Identity, Record, digest, hex};
+use trail::review::{Sighting, Watch};
 use trail::time::Time;
 
 use crate::deployment::Deployment;
@@ -34,6 +35,8 @@ pub struct FileOutcome {
     pub(super) bodies: HashMap<Identity, [u8; 32]>,
     /// Calls that interrupt chains of digests or begin them.
     pub(super) changes: Vec<TrailChange>,
+    /// What of it reviews have waited for.
+    pub(super) sightings: Vec<Sighting>,
     /// Its records on their way to the lake.
     pub(super) rows: Hot,
     /// How many those are.
@@ -64,6 +67,8 @@ impl Default for Budget {
 pub(super) struct Readers<'r> {
     /// What looks for attacks.
     pub(super) engine: &'r Engine,
+    /// What reviews wait for.
+    pub(super) watch: &'r Watch,
     /// The room of the round.
     pub(super) room: &'r Room,
 }
@@ -147,7 +152,7 @@ impl FileOutcome {
         let source = Source::of(&object);
         let account = ObjectKey::parse(&object.key).account;
         let mut seen: HashMap<Identity, [u8; 32]> = HashMap::new();
-        let (mut conflict, mut changes, mut rows) = (false, Vec::new(), Hot::default());
+        let (mut conflict, mut changes, mut rows, mut sightings) = (false, Vec::new(), Hot::default(), Vec::new());
         let mut keep = |index: usize, record: &Record<'_>| {
             // Only what a detection wanted was loaded; the rest is compared when the day is made.
             if !record.body().is_null() {
@@ -155,7 +160,9 @@ impl FileOutcome {
                 conflict |= *seen.entry(record.identity(account)).or_insert(body) != body;
             }
             if !canary {
-                rows.push(&source.facts(index, record)?);
+                let facts = source.facts(index, record)?;
+                rows.push(&facts);
+                sightings.extend(readers.watch.see(record, &facts));
             }
             changes.extend(TrailChange::of(record));
             Ok(())
@@ -165,7 +172,7 @@ impl FileOutcome {
         report.matches.extend(problems);
         readers.room.take(&rows);
         let (sha256, bodies, in_lake) = (hex(&digest(&inflated.bytes)), seen, rows.rows());
-        let outcome = Self { object, report, size, sha256, bodies, changes, rows, in_lake, canary };
+        let outcome = Self { object, report, size, sha256, bodies, changes, sightings, rows, in_lake, canary };
         if conflict { outcome.with_conflict() } else { outcome }
     }
 
@@ -176,8 +183,8 @@ impl FileOutcome {
     }
 
     fn nothing(object: ObjectRef) -> Self {
-        let (report, sha256, bodies, changes, rows) = Default::default();
-        Self { object, report, size: 0, sha256, bodies, changes, rows, in_lake: 0, canary: false }
+        let (report, sha256, bodies, changes, sightings, rows) = Default::default();
+        Self { object, report, size: 0, sha256, bodies, changes, sightings, rows, in_lake: 0, canary: false }
     }
 
     /// Whether this is no object of CloudTrail's.

@@ -23,6 +23,8 @@ pub enum Notice {
     Test(String),
     /// What a day came to, by its date.
     Summary(String),
+    /// That reviewers are to decide, by the review's id.
+    Review(String),
 }
 
 impl Notice {
@@ -30,12 +32,17 @@ impl Notice {
         match self {
             Self::Test(deployed) => format!("N#{deployed}"),
             Self::Summary(date) => format!("N#summary#{date}"),
+            Self::Review(id) => format!("N#review#{id}"),
         }
     }
 
     fn of_key(pk: &str) -> Option<Self> {
-        let name = pk.strip_prefix("N#")?.to_owned();
-        Some(name.strip_prefix("summary#").map(|date| Self::Summary(date.to_owned())).unwrap_or(Self::Test(name)))
+        let name = pk.strip_prefix("N#")?;
+        Some(match name.split_once('#') {
+            Some(("summary", date)) => Self::Summary(date.to_owned()),
+            Some(("review", id)) => Self::Review(id.to_owned()),
+            _ => Self::Test(name.to_owned()),
+        })
     }
 }
 

@@ -97,7 +97,7 @@ impl Plan {
     /// The calls that carry it out, each once.
     pub fn calls(&self) -> impl Iterator<Item = &Call> {
         let mut seen = std::collections::HashSet::new();
-        self.needs.iter().flat_map(|need| &need.by).filter(move |call| seen.insert(call.label()))
+        self.needs.iter().flat_map(|need| &need.by).filter(move |call| seen.insert((call.source.clone(), call.label())))
     }
 }
 
@@ -156,10 +156,10 @@ impl<'g> Going<'g> {
 
     fn need(&self, grant: &Grant) -> Need {
         let mut by = match self.subject.kind {
-            SubjectKind::Root => self.from_root(grant),
-            SubjectKind::User => self.from_user(grant),
-            SubjectKind::Role => self.from_role(grant),
-            SubjectKind::Assignment => self.from_directory(grant),
+            SubjectKind::Root => self.root_loses(grant),
+            SubjectKind::User => self.user_loses(grant),
+            SubjectKind::Role => self.role_loses(grant),
+            SubjectKind::Assignment => self.assignment_loses(grant),
             SubjectKind::SamlProvider | SubjectKind::OidcProvider => Vec::new(),
         };
         by.extend(self.whole());
@@ -190,7 +190,7 @@ impl<'g> Going<'g> {
     }
 
     /// Root's own calls name no user; keys whose id nobody was told are any of root's.
-    fn from_root(&self, grant: &Grant) -> Vec<Call> {
+    fn root_loses(&self, grant: &Grant) -> Vec<Call> {
         let key =
             |call: Call| if grant.name.is_empty() { call.by_root() } else { call.with("accessKeyId", &grant.name) };
         match grant.kind {
@@ -203,7 +203,7 @@ impl<'g> Going<'g> {
         }
     }
 
-    fn from_user(&self, grant: &Grant) -> Vec<Call> {
+    fn user_loses(&self, grant: &Grant) -> Vec<Call> {
         let name = grant.name.as_str();
         // A key's id is its own, and a call about one's own key names no user.
         let of_key = |action| self.call(IAM, action).with("accessKeyId", name);
@@ -219,7 +219,7 @@ impl<'g> Going<'g> {
         }
     }
 
-    fn from_role(&self, grant: &Grant) -> Vec<Call> {
+    fn role_loses(&self, grant: &Grant) -> Vec<Call> {
         let name = grant.name.as_str();
         match grant.kind {
             GrantKind::Policy => vec![self.of_role("DetachRolePolicy").with("policyArn", name)],
@@ -229,17 +229,17 @@ impl<'g> Going<'g> {
         }
     }
 
-    fn from_directory(&self, grant: &Grant) -> Vec<Call> {
-        let Some(set) = self.known.set(self.name()) else { return self.from_group(grant) };
+    fn assignment_loses(&self, grant: &Grant) -> Vec<Call> {
+        let Some(set) = self.known.set(self.name()) else { return self.group_loses(grant) };
         let assignment = |kind, principal| self.assignment("DeleteAccountAssignment", set, (kind, principal));
         match grant.kind {
             GrantKind::PermissionSet => vec![assignment("USER", self.user())],
-            GrantKind::DirectoryGroup => [vec![assignment("GROUP", &grant.via)], self.from_group(grant)].concat(),
+            GrantKind::DirectoryGroup => [vec![assignment("GROUP", &grant.via)], self.group_loses(grant)].concat(),
             _ => Vec::new(),
         }
     }
 
-    fn from_group(&self, grant: &Grant) -> Vec<Call> {
+    fn group_loses(&self, grant: &Grant) -> Vec<Call> {
         if grant.kind != GrantKind::DirectoryGroup {
             return Vec::new();
         }

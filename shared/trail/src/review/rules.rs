@@ -72,7 +72,7 @@ pub enum Refusal {
     /// It is one's own access.
     #[error(
         "{subject} is {who}'s own access ({how}): {reviewer} decides about it, or an approver. Where there is nobody else, \
-         an approver outside has to agree first: `qtrail review decide {subject} --except REASON --approver WHO`"
+         somebody outside has to agree first: `qtrail review except REVIEW {subject} --reason WHY --approver WHO`"
     )]
     Own {
         /// The subject's id.
@@ -226,7 +226,7 @@ impl<P: Persons> Rules<'_, P> {
         if self.approves(by) || self.reviews(by, subject) || self.own(by, subject).is_some() {
             return Ok(());
         }
-        Err(self.not_reviewer(by, subject))
+        Err(not_reviewer(by, subject))
     }
 
     /// The statement that is signed, if this one may sign it now. Gaps of the population have to be acknowledged, and
@@ -260,10 +260,10 @@ impl<P: Persons> Rules<'_, P> {
     /// Whether somebody else gave the access than this one.
     pub fn segregation(&self, by: &By, subject: &Subject) -> Segregation {
         match &subject.created_by {
-            Some(Provisioner { pipeline: false, actor, .. }) => match self.identity(by).is_named(actor, self.persons) {
-                true => Segregation::Same,
-                false => Segregation::Separate,
-            },
+            Some(Provisioner { pipeline: false, actor, .. }) => {
+                let is_same = self.identity(by).is_named(actor, self.persons);
+                if is_same { Segregation::Same } else { Segregation::Separate }
+            }
             _ => Segregation::ProvisionerUnknown,
         }
     }
@@ -354,12 +354,7 @@ impl<P: Persons> Rules<'_, P> {
             return Err(Refusal::NotAPerson { arn: by.arn.clone() });
         }
         let may = self.reviews(by, subject) || self.approves(by) || excepted && self.own(by, subject).is_some();
-        if may { Ok(()) } else { Err(self.not_reviewer(by, subject)) }
-    }
-
-    fn not_reviewer(&self, by: &By, subject: &Subject) -> Refusal {
-        let reviewer = reviewer_of(subject);
-        Refusal::NotReviewer { subject: subject.id.clone(), who: by.who.clone(), reviewer }
+        if may { Ok(()) } else { Err(not_reviewer(by, subject)) }
     }
 
     /// How it is known that the access is this one's own.
@@ -450,6 +445,11 @@ fn cannot_revoke(subject: &Subject) -> Option<String> {
     (subject.kind == SubjectKind::Root && !has).then(|| {
         "a root user cannot be removed, and this one has no keys: keep it, and say how it is guarded".to_owned()
     })
+}
+
+fn not_reviewer(by: &By, subject: &Subject) -> Refusal {
+    let reviewer = reviewer_of(subject);
+    Refusal::NotReviewer { subject: subject.id.clone(), who: by.who.clone(), reviewer }
 }
 
 fn reviewer_of(subject: &Subject) -> String {

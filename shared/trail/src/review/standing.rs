@@ -264,6 +264,61 @@ impl Standing {
     }
 }
 
+/// What a log says of a plan: a fold over the entries about its subject, in whatever order they were written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trace {
+    /// What is still there, of what has to go.
+    pub left: Vec<String>,
+    /// When the last of it went, where records show that all of it did.
+    pub in_log: Option<Time>,
+    /// Since when a snapshot lacks it.
+    pub absent: Option<Time>,
+    /// How it came back.
+    pub back: Option<String>,
+}
+
+impl Trace {
+    /// What these entries say of the plan's subject; entries about others are passed over.
+    pub fn of<'e>(plan: &Plan, log: impl IntoIterator<Item = &'e Entry>) -> Self {
+        let mut went: Vec<Option<Time>> = vec![None; plan.needs.len()];
+        let (mut absent, mut back) = (None, None);
+        let history = log.into_iter().filter(|entry| entry.act.subject() == Some(&plan.subject));
+        for (time, event) in events(history) {
+            match event {
+                Event::Carried(label) => {
+                    plan.meet(label, time, &mut went);
+                    back = None;
+                }
+                Event::Absent => (absent, back) = (Some(time), None),
+                // Nothing is given back before something is gone.
+                Event::Back { why } if absent.is_some() || went.iter().any(Option::is_some) => {
+                    (absent, back) = (None, Some(why.to_owned()));
+                }
+                Event::Back { .. } => {}
+            }
+        }
+        let in_log = went.iter().copied().max().flatten().filter(|_| went.iter().all(Option::is_some));
+        let left = plan.needs.iter().zip(&went).filter(|(_, went)| went.is_none() && absent.is_none());
+        Self { left: left.map(|(need, _)| need.what.clone()).collect(), in_log, absent, back }
+    }
+
+    /// When the last of it went.
+    pub fn gone(&self) -> Option<Time> {
+        self.in_log.or(self.absent)
+    }
+}
+
+impl Plan {
+    /// Notes which needs a call meets that were not met before.
+    fn meet(&self, label: &str, time: Time, went: &mut [Option<Time>]) {
+        for (need, went) in self.needs.iter().zip(went) {
+            if went.is_none() && need.by.iter().any(|call| call.label() == label) {
+                *went = Some(time);
+            }
+        }
+    }
+}
+
 /// What happened to what is to be removed, in the order of the records.
 #[derive(Debug, Clone, Copy)]
 enum Event<'e> {
@@ -329,31 +384,9 @@ impl Line {
 
     /// What became of the plan.
     fn remedied(self, plan: &Plan, history: &[&Entry], (due, at): (Time, At<'_>)) -> Self {
-        let mut went: Vec<Option<Time>> = vec![None; plan.needs.len()];
-        let (mut absent, mut back) = (None, None);
-        for (time, event) in events(history) {
-            match event {
-                Event::Carried(label) => {
-                    for (need, went) in plan.needs.iter().zip(&mut went) {
-                        if went.is_none() && need.by.iter().any(|call| call.label() == label) {
-                            *went = Some(time);
-                        }
-                    }
-                    back = None;
-                }
-                Event::Absent => (absent, back) = (Some(time), None),
-                // Nothing is given back before something is gone.
-                Event::Back { why } if absent.is_some() || went.iter().any(Option::is_some) => {
-                    (absent, back) = (None, Some(why));
-                }
-                Event::Back { .. } => {}
-            }
-        }
-        let left = plan.needs.iter().zip(&went).filter(|(_, went)| went.is_none() && absent.is_none());
-        let left: Vec<String> = left.map(|(need, _)| need.what.clone()).collect();
-        let in_log = went.iter().copied().max().flatten().filter(|_| went.iter().all(Option::is_some));
-        let gone = in_log.or(absent);
-        let remedy = match (back, absent, in_log) {
+        let trace = Trace::of(plan, history.iter().copied());
+        let gone = trace.gone();
+        let remedy = match (&trace.back, trace.absent, trace.in_log) {
             (Some(_), _, _) => Remedy::Reappeared,
             (None, Some(_), _) => Remedy::ConfirmedAbsent,
             (None, None, Some(_)) => Remedy::SeenInLog,
@@ -365,9 +398,9 @@ impl Line {
             due: Some(due),
             removed_at: gone,
             residual_until: gone.map(|gone| Time(gone.0 + LONGEST_SESSION)).filter(|_| !plan.actors.is_empty()),
-            left,
+            left: trace.left,
             late: gone.unwrap_or(at.now) > due,
-            back: back.unwrap_or_default().to_owned(),
+            back: trace.back.unwrap_or_default(),
             ..self
         }
     }
@@ -379,9 +412,8 @@ impl Line {
 }
 
 /// What happened, by the time at which it did: records are told of in any order.
-fn events<'e>(history: &[&'e Entry]) -> Vec<(Time, Event<'e>)> {
+fn events<'e>(history: impl Iterator<Item = &'e Entry>) -> Vec<(Time, Event<'e>)> {
     let mut events: Vec<(Time, u8, Event<'e>)> = history
-        .iter()
         .filter_map(|entry| match &entry.act {
             Act::Carried { effect, record, .. } => Some((record.time, 0, Event::Carried(effect))),
             Act::Absent { .. } => Some((entry.at, 1, Event::Absent)),

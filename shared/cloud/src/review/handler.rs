@@ -1,0 +1,236 @@
+//! The schedule of reviews: what is late, overdue, gone or new is found, and reviewers are reminded.
+//!
+//! Invoked with `{"do":"check"}` daily.
+
+use serde_json::{Value, json};
+use trail::detections::reviews::{About, REVIEW_LATE, REVIEW_OVERDUE, found};
+use trail::finding::Finding;
+use trail::review::effect::Plan;
+use trail::review::standing::{Cycle, Line, Remedy, Stage};
+use trail::review::{Act, Entry, Population, Standing, Subject, Trace};
+use trail::settings::Settings;
+use trail::time::Time;
+
+use super::log::{Opened, Reviews, Source};
+use super::proof::account_of;
+use crate::deployment::{Deployment, now};
+use crate::error::Error;
+use crate::raise::raise;
+use crate::settings::Engines;
+use crate::state::{Append, Notice, ReviewMeta};
+
+/// Reviewers are reminded so long before all has to be decided, in seconds.
+const REMIND_SECONDS: i64 = 7 * 86_400;
+
+/// A quarter, and two weeks to begin with the next one, in seconds.
+const CYCLE_SECONDS: i64 = (92 + 14) * 86_400;
+
+/// How long a review is looked after once it is signed off, in seconds: until the one after the next.
+const AFTER_SECONDS: i64 = 200 * 86_400;
+
+/// The handler behind the `review` function.
+#[derive(Debug)]
+pub struct Review<S> {
+    deployment: Deployment,
+    engines: Engines,
+    source: S,
+}
+
+impl<S: Source> Review<S> {
+    /// A handler for this deployment, with populations from here.
+    pub fn new(deployment: Deployment, source: S) -> Self {
+        Self { deployment, engines: Engines::default(), source }
+    }
+
+    /// Does what the invocation asks for.
+    pub async fn handle(&self, invocation: Value) -> Result<Value, Error> {
+        let now = now();
+        let engine = self.engines.current(&self.deployment, now).await?;
+        match invocation["do"].as_str() {
+            Some("check") => self.check(engine.settings(), now).await,
+            _ => Err(Error::Configuration("the invocation is not {\"do\":\"check\"}".to_owned())),
+        }
+    }
+
+    /// Looks after every review that is not over. One that cannot be read keeps none of the others back.
+    pub async fn check(&self, settings: &Settings, now: Time) -> Result<Value, Error> {
+        let (mut checked, mut failed) = (0_u64, None);
+        let reviews = self.deployment.state.reviews().await?;
+        raise(&self.deployment, settings, missed(&reviews, now).into_iter().collect(), now).await?;
+        for meta in reviews {
+            match self.check_one(&meta, (settings, now)).await {
+                Ok(()) => checked += 1,
+                Err(error) => {
+                    tracing::error!(%error, review = meta.period.id, "a review cannot be looked after");
+                    failed = Some(error);
+                }
+            }
+        }
+        failed.map_or(Ok(json!({"checked": checked})), Err)
+    }
+
+    async fn check_one(&self, meta: &ReviewMeta, (settings, now): (&Settings, Time)) -> Result<(), Error> {
+        let state = &self.deployment.state;
+        let reviews = Reviews { state, settings, source: &self.source, local: self.deployment.alerts.is_none() };
+        let id = meta.period.id.as_str();
+        let opened = reviews.load(id).await?;
+        let standing = reviews.standing(&opened, now);
+        if standing.signed_off.as_ref().is_some_and(|(at, _)| now.0 - at.0 > AFTER_SECONDS) {
+            return Ok(());
+        }
+        if let Some((later, sha256)) = self.source.later(opened.meta.taken).await? {
+            state.append(id, now, |log| Ok(compared(&reviews, &opened, (log, &later, &sha256), now))).await?;
+            reviews.wait_for(id, None).await?;
+        }
+        let opened = reviews.load(id).await?;
+        let standing = reviews.standing(&opened, now);
+        raise(&self.deployment, settings, findings(&opened, &standing, now), now).await?;
+        let is_time = standing.signed_off.is_none() && !standing.is_ready() && now.0 >= meta.due.0 - REMIND_SECONDS;
+        if is_time && reviews.remind(id, now).await? {
+            state.owe(&Notice::Review(id.to_owned())).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A finding where no review was opened for a quarter. Those for one who leaves are none of a quarter.
+fn missed(reviews: &[ReviewMeta], now: Time) -> Option<Finding> {
+    let last = reviews.iter().filter(|meta| meta.leaver.is_none()).max_by_key(|meta| meta.opened)?;
+    let due = Time(last.opened.0 + CYCLE_SECONDS);
+    let id = format!("after {}", last.period.id);
+    let what = format!("no review was opened since {} of {}", last.period.id, last.opened.date());
+    let about = About { review: &id, subject: "", account: "*", time: due, what: &what, occurrence: "missed" };
+    (now > due).then(|| Finding::of(&found(&REVIEW_LATE, &about)))
+}
+
+/// What a later population says that the log does not: who is gone, who is there again, who joined.
+fn compared<S: Source>(
+    reviews: &Reviews<'_, S>,
+    opened: &Opened,
+    (log, later, sha256): (&[Entry], &Population, &str),
+    now: Time,
+) -> Append {
+    let now_opened = Opened { meta: opened.meta.clone(), population: opened.population.clone(), log: log.to_vec() };
+    let standing = reviews.standing(&now_opened, now);
+    let there = |id: &str| later.subjects.iter().find(|subject| subject.id == id);
+    let mut news: Append = Vec::new();
+    for (subject, line) in standing.subjects() {
+        // Where a part could not be seen, absence says nothing.
+        let blind = later.gaps.iter().any(|gap| gap.account.is_empty() || gap.account == subject.account);
+        let change = match there(&subject.id) {
+            None if blind => None,
+            found => changed((subject, line), found, (opened, sha256)),
+        };
+        news.extend(change.map(|act| (None, act)));
+    }
+    if standing.signed_off.is_none() {
+        news.extend(joined(&standing, later));
+    }
+    news
+}
+
+fn changed(
+    (subject, line): (&Subject, &Line),
+    found: Option<&Subject>,
+    (opened, sha256): (&Opened, &str),
+) -> Option<Act> {
+    let is_absent = match (&line.decision, line.stage) {
+        (Some(decision), Stage::Decided) => {
+            let plan = Plan::of(subject, decision, &opened.meta.known)?;
+            found.is_none_or(|found| lacks(subject, found, &plan, decision))
+        }
+        _ => found.is_none(),
+    };
+    let was_absent = line.remedy == Remedy::ConfirmedAbsent || line.stage == Stage::Gone;
+    let id = subject.id.clone();
+    match (was_absent, is_absent) {
+        (false, true) => Some(Act::Absent { subject: id, population: sha256.to_owned() }),
+        (true, false) => {
+            let why = "a later snapshot has it again".to_owned();
+            Some(Act::Reappeared { subject: id, why, record: None })
+        }
+        _ => None,
+    }
+}
+
+/// Whether of what was to go nothing is left in what is there: another of that name has another id.
+fn lacks(subject: &Subject, found: &Subject, plan: &Plan, decision: &trail::review::Decision) -> bool {
+    use trail::review::Verb;
+    match decision.verb {
+        Verb::Keep => false,
+        Verb::Modify => decision.remove.iter().all(|gone| !found.grants.contains(gone)),
+        // What remains of a user without any right or credential is a name.
+        Verb::Revoke => {
+            let is_new = found.unique_id != subject.unique_id;
+            let emptied = found.grants.is_empty() && !subject.grants.is_empty() && found.trusts.is_empty();
+            !is_new && emptied && !plan.needs.is_empty()
+        }
+    }
+}
+
+/// Access that was given after the population was taken, numbered on.
+fn joined(standing: &Standing, later: &Population) -> Append {
+    let last = standing.subjects().map(|(subject, _)| subject.number).max().unwrap_or_default();
+    let new = later.subjects.iter().filter(|subject| standing.line(&subject.id).is_none());
+    let numbered = (last + 1..).zip(new).map(|(number, subject)| Subject { number, joined: true, ..subject.clone() });
+    numbered.map(|subject| (None, Act::Joined { subject: Box::new(subject) })).collect()
+}
+
+/// What of a review people have to know.
+fn findings(opened: &Opened, standing: &Standing, now: Time) -> Vec<Finding> {
+    let review = opened.meta.period.id.as_str();
+    let mut findings = Vec::new();
+    if standing.cycle(now) == Cycle::Late {
+        let what = format!("review {review} was to be finished by {}", opened.meta.due.date());
+        let about = About { review, subject: "", account: "*", time: opened.meta.due, what: &what, occurrence: "late" };
+        findings.push(Finding::of(&found(&REVIEW_LATE, &about)));
+    }
+    for (subject, line) in standing.subjects().filter(|(_, line)| line.remedy == Remedy::Overdue) {
+        let due = line.due.unwrap_or_default();
+        let what = format!("{} was to be gone by {}: {} is left", subject.id, due.date(), line.left.join(", "));
+        let account = account_of(&subject.id);
+        let occurrence = due.to_string();
+        let about = About { review, subject: &subject.id, account, time: due, what: &what, occurrence: &occurrence };
+        findings.push(Finding::of(&found(&REVIEW_OVERDUE, &about)));
+    }
+    let back = standing.subjects().filter(|(_, line)| line.remedy == Remedy::Reappeared);
+    let open = standing.open(review, (&opened.population, &opened.meta.known));
+    findings.extend(back.filter_map(|(subject, _)| {
+        let open = open.iter().find(|open| open.number == subject.number)?;
+        super::proof::reappeared(open, &Trace::of(&open.plan, &opened.log), &opened.log)
+    }));
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use trail::review::{Known, Period};
+
+    fn opened(id: &str, days: i64, leaver: Option<&str>) -> ReviewMeta {
+        let time = Time(1_790_000_000 + days * 86_400);
+        ReviewMeta {
+            period: Period { id: id.to_owned(), from: time, to: time },
+            opened: time,
+            due: time,
+            taken: time,
+            population: String::new(),
+            path: String::new(),
+            subjects: 0,
+            known: Known::default(),
+            leaver: leaver.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_quarter_without_a_review_is_found() {
+        let at = |days: i64| Time(1_790_000_000 + days * 86_400);
+        let reviews = [opened("2026-Q3", 0, None), opened("leaver", 80, Some("dave"))];
+        assert!(missed(&[], at(500)).is_none(), "nobody has begun");
+        assert!(missed(&reviews, at(106)).is_none());
+        let found = missed(&reviews, at(107)).expect("missed");
+        assert_eq!(found.detection_id, REVIEW_LATE.id);
+        assert_eq!(found.finding_id, missed(&reviews, at(300)).expect("missed").finding_id);
+        assert!(missed(&[opened("2026-Q4", 92, None)], at(107)).is_none());
+    }
+}

@@ -1,0 +1,252 @@
+//! `qtrail review`: who has access, what is decided about it, and what came of that, in a folder.
+
+use std::io::Write as _;
+
+use anyhow::{Context, bail};
+use cloud::asking::Asking;
+use cloud::review::log::{Opened, Opening, Reviews, Source, Who};
+use cloud::stores::{Place, folder};
+use serde_json::{Value, json};
+use trail::review::standing::{Line, Remedy, Stage};
+use trail::review::{Decision, Entry, Known, Period, Population, Standing, Subject};
+use trail::time::Time;
+
+use crate::Ending;
+use crate::cli::{DecideArgs, Lines, ReviewAction, ReviewArgs};
+use crate::output::{self, Printer};
+use crate::{findings, input, place};
+
+/// What a review is about that is opened by hand: so much before its population was taken, in seconds.
+const SPAN_SECONDS: i64 = 92 * 86_400;
+
+/// What the command works with.
+struct Desk<'d> {
+    reviews: Reviews<'d, Place>,
+    asking: Asking,
+    format: Lines,
+}
+
+/// Runs the command.
+pub(crate) async fn run(arguments: ReviewArgs) -> anyhow::Result<Ending> {
+    if arguments.state.table.is_some() {
+        bail!(
+            "a deployment's reviews are decided on its page, where AWS says who decides: qtrail view --function NAME; \
+             leave out --table for a folder's"
+        );
+    }
+    let settings = input::settings(arguments.state.settings.as_deref())?;
+    let state = place::embedded(&arguments.state.data).await?;
+    let source = folder(&arguments.state.data)?;
+    let reviews = Reviews { state: &state, settings: &settings, source: &source, local: true };
+    let asking = Asking::local(&findings::who(), cloud::deployment::now());
+    Desk { reviews, asking, format: arguments.format }.run(arguments.action).await
+}
+
+impl Desk<'_> {
+    async fn run(&self, action: ReviewAction) -> anyhow::Result<Ending> {
+        match action {
+            ReviewAction::List => self.list().await?,
+            ReviewAction::Open { review } => self.open(&review).await?,
+            ReviewAction::Show { review, subject: None } => self.show(&review).await?,
+            ReviewAction::Show { review, subject: Some(subject) } => self.show_subject(&review, &subject).await?,
+            ReviewAction::Subjects { review, undecided } => self.subjects(&review, undecided).await?,
+            ReviewAction::Decide(decide) => self.decide(&decide).await?,
+            ReviewAction::Except { review, subject, reason, approver } => {
+                let id = self.id(&review, &subject).await?;
+                self.reviews.except(&review, self.who(), (&id, &reason, &approver)).await?;
+                output::note(&format!("{id} is excepted, approved by {approver}"));
+            }
+            ReviewAction::Sheet { review } => self.sheet(&review).await?,
+            ReviewAction::Propose { review, file } => return self.propose(&review, &file).await,
+            ReviewAction::Confirm { review, subjects } => self.confirm(&review, &subjects).await?,
+            ReviewAction::SignOff { review, statement, partial } => {
+                let signed = self.reviews.sign_off(&review, self.who(), (&statement, partial)).await?;
+                output::note(&format!("{review} is signed off: {signed}"));
+            }
+        }
+        Ok(Ending::Done)
+    }
+
+    fn who(&self) -> Who<'_> {
+        Who { asking: &self.asking, address: "" }
+    }
+
+    fn print(&self, text: impl FnOnce() -> String, json: impl FnOnce() -> Value) -> anyhow::Result<()> {
+        let line = if self.format == Lines::Text { text() } else { json().to_string() };
+        Ok(Printer::new().line(&line)?)
+    }
+
+    async fn list(&self) -> anyhow::Result<()> {
+        for meta in self.reviews.state.reviews().await? {
+            let id = &meta.period.id;
+            self.print(
+                || format!("{id}  opened {}, due {}, {} subjects", meta.opened.date(), meta.due.date(), meta.subjects),
+                || json!({"review": id, "opened": meta.opened, "due": meta.due, "subjects": meta.subjects}),
+            )?;
+        }
+        Ok(())
+    }
+
+    async fn open(&self, review: &str) -> anyhow::Result<()> {
+        let Some((population, sha256)) = self.reviews.source.population(review).await? else {
+            bail!("there is no reviews/{review}/population.json.gz: take a snapshot first");
+        };
+        let path = format!("reviews/{review}/population.json.gz");
+        let opening = Opening {
+            period: period(review, &population),
+            population: &population,
+            stored: (path, sha256),
+            known: Known::default(),
+            leaver: None,
+        };
+        if !self.reviews.open(opening, self.asking.at).await? {
+            bail!("review {review} is open already: qtrail review show {review}");
+        }
+        output::note(&format!("{review} is open: {} subjects", population.subjects.len()));
+        Ok(())
+    }
+
+    async fn load(&self, review: &str) -> anyhow::Result<(Opened, Standing)> {
+        let opened = self.reviews.load(review).await?;
+        let standing = self.reviews.standing(&opened, self.asking.at);
+        Ok((opened, standing))
+    }
+
+    async fn id(&self, review: &str, subject: &str) -> anyhow::Result<String> {
+        let (_, standing) = self.load(review).await?;
+        Ok(found(&standing, subject)?.0.id.clone())
+    }
+
+    async fn show(&self, review: &str) -> anyhow::Result<()> {
+        let (opened, standing) = self.load(review).await?;
+        let missing = standing.missing();
+        self.print(
+            || summary(&opened, &standing, &missing),
+            || json!({"review": review, "standing": standing, "missing": missing, "gaps": opened.population.gaps}),
+        )
+    }
+
+    async fn subjects(&self, review: &str, undecided: bool) -> anyhow::Result<()> {
+        let (_, standing) = self.load(review).await?;
+        let wanted = |line: &Line| !undecided || matches!(line.stage, Stage::Undecided | Stage::Proposed);
+        for (subject, line) in standing.subjects().filter(|(_, line)| wanted(line)) {
+            self.print(|| subject_line(subject, line), || json!({"subject": subject, "standing": line}))?;
+        }
+        Ok(())
+    }
+
+    async fn show_subject(&self, review: &str, subject: &str) -> anyhow::Result<()> {
+        let (opened, standing) = self.load(review).await?;
+        let (subject, line) = found(&standing, subject)?;
+        let about = |entry: &&Entry| entry.act.subject() == Some(subject.id.as_str());
+        let history: Vec<&Entry> = opened.log.iter().filter(about).collect();
+        let text = || {
+            let mut lines = vec![subject_line(subject, line)];
+            lines.extend(subject.grants.iter().map(|grant| format!("    has {grant}")));
+            lines.extend(line.left.iter().map(|left| format!("    left {left}")));
+            lines.extend(history.iter().map(|entry| {
+                let who = entry.by.as_ref().map_or("qtrail", |by| &by.who);
+                format!("    {} {who}: {}", entry.at, json!(entry.act))
+            }));
+            lines.join("\n")
+        };
+        self.print(text, || json!({"subject": subject, "standing": line, "log": history}))
+    }
+
+    async fn decide(&self, decide: &DecideArgs) -> anyhow::Result<()> {
+        let DecideArgs { review, verb, justification, ticket, .. } = decide;
+        let (_, standing) = self.load(review).await?;
+        let (subject, _) = found(&standing, &decide.subject)?;
+        let grant = |text: &String| {
+            let found = subject.grants.iter().find(|grant| grant.to_string() == *text).cloned();
+            found.with_context(|| format!("it does not have {text}: qtrail review show {review} {}", subject.number))
+        };
+        let remove = decide.remove.iter().map(grant).collect::<anyhow::Result<_>>()?;
+        let decision = Decision { verb: *verb, remove, justification: justification.clone(), ticket: ticket.clone() };
+        self.reviews.decide(review, self.who(), (&subject.id, &decision)).await?;
+        output::note(&format!("{}: {verb}", subject.id));
+        Ok(())
+    }
+
+    async fn sheet(&self, review: &str) -> anyhow::Result<()> {
+        let (_, standing) = self.load(review).await?;
+        let sheet = trail::review::sheet::out(&standing, &|_| String::new());
+        Ok(std::io::stdout().lock().write_all(&sheet)?)
+    }
+
+    async fn propose(&self, review: &str, file: &std::path::Path) -> anyhow::Result<Ending> {
+        let bytes = std::fs::read(file).with_context(|| format!("{}", file.display()))?;
+        let (sheet, refused) = self.reviews.propose(review, self.who(), &bytes).await?;
+        for error in &sheet.errors {
+            output::note(&format!("{}, {error}", file.display()));
+        }
+        for refusal in &refused {
+            output::note(&refusal.to_string());
+        }
+        let wrong = sheet.errors.len() + refused.len();
+        output::note(&format!(
+            "{} proposals, {} rows without a decision, {wrong} with errors",
+            sheet.proposals.len(),
+            sheet.empty
+        ));
+        Ok(if wrong == 0 { Ending::Done } else { Ending::Unread })
+    }
+
+    async fn confirm(&self, review: &str, subjects: &[String]) -> anyhow::Result<()> {
+        let (_, standing) = self.load(review).await?;
+        let id = |subject: &String| found(&standing, subject).map(|(subject, _)| subject.id.clone());
+        let ids = subjects.iter().map(id).collect::<anyhow::Result<Vec<_>>>()?;
+        let confirmed = self.reviews.confirm(review, self.who(), &ids).await?;
+        output::note(&format!("{confirmed} confirmed"));
+        Ok(())
+    }
+}
+
+/// A subject by number or id.
+fn found<'s>(standing: &'s Standing, subject: &str) -> anyhow::Result<(&'s Subject, &'s Line)> {
+    let is = |known: &Subject| known.id == subject || subject.parse() == Ok(known.number);
+    let mut subjects = standing.subjects();
+    subjects.find(|(known, _)| is(known)).with_context(|| {
+        format!("the review has no subject `{subject}`: `qtrail review subjects` lists them by number and id")
+    })
+}
+
+fn period(review: &str, population: &Population) -> Period {
+    let to = population.taken;
+    Period { id: review.to_owned(), from: Time(to.0 - SPAN_SECONDS), to }
+}
+
+fn summary(opened: &Opened, standing: &Standing, missing: &[String]) -> String {
+    let progress = &standing.progress;
+    let mut lines = vec![format!(
+        "{}: {} of {} decided, due {}",
+        opened.meta.period.id,
+        progress.done(),
+        progress.subjects,
+        opened.meta.due.date()
+    )];
+    lines.extend(progress.remedies.iter().map(|(remedy, count)| format!("  {} {count}", word(&json!(remedy)))));
+    lines.extend(missing.iter().map(|missing| format!("  missing: {missing}")));
+    let gaps = opened.population.gaps.iter();
+    lines.extend(gaps.map(|gap| format!("  not seen: {} {}: {}", gap.account, gap.what, gap.why)));
+    let exceptions = standing.exceptions.iter();
+    lines.extend(exceptions.map(|e| format!("  exception: {} {} (approved by {})", e.subject, e.reason, e.approver)));
+    if let Some((at, by)) = &standing.signed_off {
+        let who = by.as_ref().map_or("", |by| &by.who);
+        lines.push(format!("  signed off {at} by {who}: {}", standing.statement));
+    }
+    lines.join("\n")
+}
+
+fn subject_line(subject: &Subject, line: &Line) -> String {
+    let mark = if subject.privileged { " PRIVILEGED" } else { "" };
+    let decision = line.decision.as_ref().map(|decision| format!(" {}", decision.verb)).unwrap_or_default();
+    let remedy = if line.remedy == Remedy::None { String::new() } else { format!(", {}", word(&json!(line.remedy))) };
+    let reviewer = if subject.reviewer.is_empty() { "nobody" } else { &subject.reviewer };
+    let stage = word(&json!(line.stage));
+    format!("{:>5} {}{mark}  {stage}{decision}{remedy}  (reviewer {reviewer})", subject.number, subject.id)
+}
+
+fn word(value: &Value) -> String {
+    value.as_str().unwrap_or_default().replace('_', " ")
+}
