@@ -2,7 +2,8 @@
 //!
 //! Keys: `F#<finding>/META` and `/H#<time>` (history); `TH#<thread>`; `T#<detection>#<account>#<key>/B#<bucket>`;
 //! `L#<bucket>/<key>` (log files); `C#<date>#<account>` (counts); `ACCOUNTS/<account>#<region>`; `CANARY/META`;
-//! `N#…` (notices that are owed); `ASKED#…` (decisions that were taken in).
+//! `N#…` (notices that are owed); `ASKED#…` (decisions that were taken in);
+//! `PACKS/<id>` (evidence packs, a chain).
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
