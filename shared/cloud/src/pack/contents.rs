@@ -246,12 +246,12 @@ async fn log_files(state: &State, span: Span, signed: &Signed) -> Result<Sheet, 
                 silent.push(day);
             }
             let adds_up = counts.records == counts.evaluated + counts.other_kinds + counts.quarantined;
-            if counts.quarantined > 0 || !adds_up {
-                sheet.gap(format!(
-                    "account {account}, {}: {} records could not be read",
-                    day.date(),
-                    counts.quarantined
-                ));
+            let of = format!("account {account}, {}", day.date());
+            if counts.quarantined > 0 {
+                sheet.gap(format!("{of}: {} records could not be read; they lie in quarantine", counts.quarantined));
+            }
+            if !adds_up {
+                sheet.gap(format!("{of}: the counts of records do not add up"));
             }
             sheet.push(vec![
                 json!(day.date()),
