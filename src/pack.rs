@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
 use cloud::deployment::{now, sdk_config};
-use cloud::pack::{Ask, Built, Known, PublicKey, Signer, Sources, Verified, issue, verify};
+use cloud::pack::{Ask, Built, Known, Problem, ProblemKind, PublicKey, Signer, Sources, Verified, issue, verify};
 use cloud::stores::{Place, Stores, folder};
 use lake::Lake;
 use trail::review::{By, Period};
@@ -143,7 +143,12 @@ fn verify_file(asked: &PackVerifyArgs) -> anyhow::Result<Ending> {
     }
     let verified = verified(&asked.file, &known)?;
     tell(&verified, asked.format)?;
-    Ok(if verified.problems.is_empty() { Ending::Done } else { Ending::Found })
+    let unread = |problem: &Problem| matches!(problem.kind, ProblemKind::NoArchive | ProblemKind::TooLarge);
+    Ok(match verified.problems.as_slice() {
+        [] => Ending::Done,
+        problems if problems.iter().any(unread) => Ending::Unread,
+        _ => Ending::Found,
+    })
 }
 
 fn verified(path: &Path, known: &Known) -> anyhow::Result<Verified> {

@@ -386,8 +386,7 @@ async fn access_calls(lake: Option<&Lake>, (from, to): Span) -> Result<Sheet, Er
         sheet.gap("there was no lake to ask");
         return Ok(sheet);
     };
-    let actions = ACCESS_ACTIONS.join(",");
-    let query = lake::query::Query::of([("action", actions.as_str())]).map_err(|e| Error::Pack(e.to_string()))?;
+    let query = lake::query::Query::of([("action", ACCESS_ACTIONS)]).map_err(|e| Error::Pack(e.to_string()))?;
     let query = lake::query::Query { from: Some(from), to: Some(to), ..query };
     let mut page = Page { limit: 1_000, budget: u64::MAX, ..Page::default() };
     loop {

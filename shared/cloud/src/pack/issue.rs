@@ -103,7 +103,11 @@ pub async fn build(sources: &Sources<'_>, ask: &Ask, signer: &Signer, link: &Lin
         account: &ask.account,
         key: signer.facts(),
         previous: link.previous.as_deref(),
-        previous_name: if link.number > 1 { format!("{}.zip", self::id(link.number - 1)) } else { String::new() },
+        previous_option: if link.number > 1 {
+            format!(" --previous {}.zip", self::id(link.number - 1))
+        } else {
+            String::new()
+        },
     };
     let html = report(&book, &about)?;
     let again = "qtrail pack --from … --to …";
