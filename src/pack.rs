@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
 use cloud::deployment::{now, sdk_config};
-use cloud::pack::{Ask, Built, Known, PublicKey, Signer, Sources, Verified, issue, verify};
+use cloud::pack::{Ask, Built, Known, Problem, ProblemKind, PublicKey, Signer, Sources, Verified, issue, verify};
 use cloud::stores::{Place, Stores, folder};
 use lake::Lake;
 use trail::review::{By, Period};
@@ -36,6 +36,7 @@ struct Deployment {
 async fn make(arguments: &PackArgs) -> anyhow::Result<Ending> {
     let (Some(from), Some(to)) = (arguments.from, arguments.to) else { bail!("--from and --to say which time") };
     ensure!(from < to, "--from is not before --to");
+    ensure!(from < now(), "--from is still to come");
     let settings = settings(arguments)?;
     let state = place::state(&arguments.state).await?;
     let deployment = deployment(arguments).await?;
@@ -60,7 +61,7 @@ async fn make(arguments: &PackArgs) -> anyhow::Result<Ending> {
     let files = built.manifest.files.len();
     output::note(&format!("{}: {files} files, {} bytes, SHA-256 {}", record.id, record.bytes, record.sha256));
     for gap in &built.manifest.gaps {
-        output::note(&format!("gap: {}: {}", gap.file, trail::alert::clean(&gap.what)));
+        output::note(&format!("gap: {}: {}", gap.file, visible(&gap.what)));
     }
     output::note(&format!("signed by {} (SHA-256 {})", record.key, record.key_sha256));
     Ok(Ending::Done)
@@ -142,7 +143,12 @@ fn verify_file(asked: &PackVerifyArgs) -> anyhow::Result<Ending> {
     }
     let verified = verified(&asked.file, &known)?;
     tell(&verified, asked.format)?;
-    Ok(if verified.problems.is_empty() { Ending::Done } else { Ending::Found })
+    let unread = |problem: &Problem| matches!(problem.kind, ProblemKind::NoArchive | ProblemKind::TooLarge);
+    Ok(match verified.problems.as_slice() {
+        [] => Ending::Done,
+        problems if problems.iter().any(unread) => Ending::Unread,
+        _ => Ending::Found,
+    })
 }
 
 fn verified(path: &Path, known: &Known) -> anyhow::Result<Verified> {
@@ -151,18 +157,26 @@ fn verified(path: &Path, known: &Known) -> anyhow::Result<Verified> {
     verify(&mut file, known).with_context(shown)
 }
 
+/// Foreign text without letters that steer a terminal or hide; nothing is cut from hashes.
+fn visible(text: &str) -> String {
+    let steers = |c: char| {
+        c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
+}
+
 fn tell(verified: &Verified, format: ProblemFormat) -> anyhow::Result<()> {
     let mut printer = Printer::new();
     for problem in &verified.problems {
         match format {
-            ProblemFormat::Text => printer.line(&trail::alert::clean(&problem.to_string()))?,
+            ProblemFormat::Text => printer.line(&visible(&problem.to_string()))?,
             ProblemFormat::Ndjson => printer.line(&serde_json::to_string(problem)?)?,
         }
     }
     for line in verified.statement() {
-        let line = trail::alert::clean(&line);
+        let line = visible(&line);
         match format {
-            ProblemFormat::Text if verified.problems.is_empty() => printer.line(&line)?,
+            ProblemFormat::Text if verified.is_as_signed() => printer.line(&line)?,
             _ => output::note(&line),
         }
     }

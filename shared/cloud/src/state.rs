@@ -3,7 +3,7 @@
 //! Keys: `F#<finding>/META` and `/H#<time>` (history); `TH#<thread>`; `T#<detection>#<account>#<key>/B#<bucket>`;
 //! `L#<bucket>/<key>` (log files); `C#<date>#<account>` (counts); `ACCOUNTS/<account>#<region>`; `CANARY/META`;
 //! `R#<review>/META` and `/E#<number>` (its log); `REVIEWS/<review>`; `EFFECTS/<review>#<number>` (what is waited for);
-//! `N#…` (notices that are owed); `ASKED#…` (decisions that were taken in).
+//! `PACKS/<id>` (evidence packs, a chain); `N#…` (notices that are owed); `ASKED#…` (decisions that were taken in).
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};

@@ -357,8 +357,8 @@ pub const ITEMS: &[Item] = &[
         name: "access-calls",
         title: "Calls that give or take access, as CloudTrail recorded them",
         source: "the lake: records",
-        query: "the actions in the first line of the report's section, in the period, newest first",
-        again: "qtrail search --action … --from … --to … --format csv",
+        query: ACCESS_ACTIONS,
+        again: "qtrail search --action <the list> --from … --to … --format csv, newest first",
         columns: &[
             "time",
             "account",
@@ -384,45 +384,15 @@ pub const ITEMS: &[Item] = &[
     },
 ];
 
-/// Actions that give or take access.
-pub const ACCESS_ACTIONS: &[&str] = &[
-    "CreateUser",
-    "DeleteUser",
-    "CreateLoginProfile",
-    "DeleteLoginProfile",
-    "CreateAccessKey",
-    "UpdateAccessKey",
-    "DeleteAccessKey",
-    "AddUserToGroup",
-    "RemoveUserFromGroup",
-    "AttachUserPolicy",
-    "DetachUserPolicy",
-    "PutUserPolicy",
-    "DeleteUserPolicy",
-    "AttachGroupPolicy",
-    "DetachGroupPolicy",
-    "PutGroupPolicy",
-    "DeleteGroupPolicy",
-    "CreateRole",
-    "DeleteRole",
-    "AttachRolePolicy",
-    "DetachRolePolicy",
-    "PutRolePolicy",
-    "DeleteRolePolicy",
-    "UpdateAssumeRolePolicy",
-    "CreateAccountAssignment",
-    "DeleteAccountAssignment",
-    "CreateGroupMembership",
-    "DeleteGroupMembership",
-    "AddMemberToGroup",
-    "RemoveMemberFromGroup",
-    "CreateSAMLProvider",
-    "DeleteSAMLProvider",
-    "CreateOpenIDConnectProvider",
-    "DeleteOpenIDConnectProvider",
-    "DeactivateMFADevice",
-    "EnableMFADevice",
-];
+/// Actions that give or take access, as `qtrail search --action` takes them.
+pub const ACCESS_ACTIONS: &str = "\
+    CreateUser,DeleteUser,CreateLoginProfile,DeleteLoginProfile,CreateAccessKey,UpdateAccessKey,\
+    DeleteAccessKey,AddUserToGroup,RemoveUserFromGroup,AttachUserPolicy,DetachUserPolicy,PutUserPolicy,\
+    DeleteUserPolicy,AttachGroupPolicy,DetachGroupPolicy,PutGroupPolicy,DeleteGroupPolicy,CreateRole,\
+    DeleteRole,AttachRolePolicy,DetachRolePolicy,PutRolePolicy,DeleteRolePolicy,UpdateAssumeRolePolicy,\
+    CreateAccountAssignment,DeleteAccountAssignment,CreateGroupMembership,DeleteGroupMembership,\
+    AddMemberToGroup,RemoveMemberFromGroup,CreateSAMLProvider,DeleteSAMLProvider,CreateOpenIDConnectProvider,\
+    DeleteOpenIDConnectProvider,DeactivateMFADevice,EnableMFADevice";
 
 /// The item of that name.
 pub fn item(name: &str) -> Option<&'static Item> {

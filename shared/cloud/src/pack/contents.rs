@@ -43,13 +43,16 @@ type Span = (Time, Time);
 
 /// Fills a pack.
 pub(super) async fn fill(sources: &Sources<'_>, book: &mut Book) -> Result<(), Error> {
-    let span = (book.run.from, book.run.to);
     let now = book.run.at;
+    let span = (book.run.from, book.run.to.min(now));
     let mut exceptions = Sheet::new("exceptions")?;
+    if now < book.run.to {
+        exceptions.gap(format!("the period was not over when this pack was made: nothing after {now} is in it"));
+    }
     book.add(controls(sources.state, span).await?)?;
     let (digests, signed) = digests(sources.state, span).await?;
     book.add(digests)?;
-    book.add(log_files(sources.state, (span, now), &signed).await?)?;
+    book.add(log_files(sources.state, span, &signed).await?)?;
     let mut rules = Sheet::new("rules")?;
     rules.extend(evidence::rules())?;
     book.add(rules)?;
@@ -60,8 +63,7 @@ pub(super) async fn fill(sources: &Sources<'_>, book: &mut Book) -> Result<(), E
         book.add(sheet)?;
     }
     book.add(access_calls(sources.lake, span).await?)?;
-    let until = span.1.min(now);
-    exceptions.extend(evidence::expired(sources.settings, until).map(|one| one.row()))?;
+    exceptions.extend(evidence::expired(sources.settings, span.1).map(|one| one.row()))?;
     book.add(exceptions)
 }
 
@@ -79,9 +81,8 @@ fn ranges(days: &[Time]) -> String {
             _ => ranges.push((*day, *day)),
         }
     }
-    let said = |(first, last): &(Time, Time)| match first == last {
-        true => first.date(),
-        false => format!("{} to {}", first.date(), last.date()),
+    let said = |(first, last): &(Time, Time)| {
+        if first == last { first.date() } else { format!("{} to {}", first.date(), last.date()) }
     };
     ranges.iter().map(said).collect::<Vec<_>>().join(", ")
 }
@@ -231,13 +232,13 @@ async fn digests_of(
     Ok(())
 }
 
-async fn log_files(state: &State, (span, now): (Span, Time), signed: &Signed) -> Result<Sheet, Error> {
+async fn log_files(state: &State, span: Span, signed: &Signed) -> Result<Sheet, Error> {
     let mut sheet = Sheet::new("log-files")?;
     for heard in state.accounts_heard().await? {
         let account = heard.account;
         let mut silent = Vec::new();
         let (mut read, mut proven) = (0, 0);
-        for day in days(span).take_while(|day| *day <= now) {
+        for day in days(span) {
             let counts = state.day_counts(&day.date(), &account).await?;
             let of_digests = signed.get(&(day, account.clone())).copied().unwrap_or_default();
             (read, proven) = (read + counts.files, proven + of_digests);
@@ -245,12 +246,12 @@ async fn log_files(state: &State, (span, now): (Span, Time), signed: &Signed) ->
                 silent.push(day);
             }
             let adds_up = counts.records == counts.evaluated + counts.other_kinds + counts.quarantined;
-            if counts.quarantined > 0 || !adds_up {
-                sheet.gap(format!(
-                    "account {account}, {}: {} records could not be read",
-                    day.date(),
-                    counts.quarantined
-                ));
+            let of = format!("account {account}, {}", day.date());
+            if counts.quarantined > 0 {
+                sheet.gap(format!("{of}: {} records could not be read; they lie in quarantine", counts.quarantined));
+            }
+            if !adds_up {
+                sheet.gap(format!("{of}: the counts of records do not add up"));
             }
             sheet.push(vec![
                 json!(day.date()),
@@ -385,8 +386,7 @@ async fn access_calls(lake: Option<&Lake>, (from, to): Span) -> Result<Sheet, Er
         sheet.gap("there was no lake to ask");
         return Ok(sheet);
     };
-    let actions = ACCESS_ACTIONS.join(",");
-    let query = lake::query::Query::of([("action", actions.as_str())]).map_err(|e| Error::Pack(e.to_string()))?;
+    let query = lake::query::Query::of([("action", ACCESS_ACTIONS)]).map_err(|e| Error::Pack(e.to_string()))?;
     let query = lake::query::Query { from: Some(from), to: Some(to), ..query };
     let mut page = Page { limit: 1_000, budget: u64::MAX, ..Page::default() };
     loop {

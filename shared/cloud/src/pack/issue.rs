@@ -103,7 +103,11 @@ pub async fn build(sources: &Sources<'_>, ask: &Ask, signer: &Signer, link: &Lin
         account: &ask.account,
         key: signer.facts(),
         previous: link.previous.as_deref(),
-        previous_name: if link.number > 1 { format!("{}.zip", self::id(link.number - 1)) } else { String::new() },
+        previous_option: if link.number > 1 {
+            format!(" --previous {}.zip", self::id(link.number - 1))
+        } else {
+            String::new()
+        },
     };
     let html = report(&book, &about)?;
     let again = "qtrail pack --from … --to …";
@@ -221,17 +225,13 @@ async fn take_up(
     let known = Known { key: Some(signer.key().clone()), previous: None };
     let verified = verify(&mut file, &known).map_err(|e| failed(&e))?;
     let of_chain = |manifest: &Manifest| manifest.id == link.id() && manifest.prev_pack_sha256 == link.previous;
-    match verified.manifest.filter(of_chain).filter(|_| verified.problems.is_empty()) {
-        Some(manifest) => {
-            state.keep_pack(&record(&manifest, (&verified.sha256, bytes), path)).await?;
-            Ok(true)
-        }
-        None => {
-            let why =
-                verified.problems.first().map_or_else(|| "it is not of this chain".to_owned(), ToString::to_string);
-            Err(Error::Pack(format!("{path} lies at the end of the chain and cannot be taken up: {why}; move it away")))
-        }
-    }
+    let why = verified.problems.first().map_or_else(|| "it is not of this chain".to_owned(), ToString::to_string);
+    let sound = verified.manifest.filter(of_chain).filter(|_| verified.problems.is_empty());
+    let manifest = sound.ok_or_else(|| {
+        Error::Pack(format!("{path} lies at the end of the chain and cannot be taken up: {why}; move it away"))
+    })?;
+    state.keep_pack(&record(&manifest, (&verified.sha256, bytes), path)).await?;
+    Ok(true)
 }
 
 /// Writes a pack where nothing lies. Yields false where something does.

@@ -14,7 +14,7 @@ pub(super) struct About<'a> {
     pub(super) account: &'a str,
     pub(super) key: &'a KeyFacts,
     pub(super) previous: Option<&'a str>,
-    pub(super) previous_name: String,
+    pub(super) previous_option: String,
 }
 
 #[derive(Template)]
@@ -35,7 +35,7 @@ struct Report<'a> {
     key_account: &'a str,
     key_sha256: &'a str,
     previous: &'a str,
-    previous_name: &'a str,
+    previous_option: &'a str,
     sections: &'a [Section],
     shown_rows: u64,
 }
@@ -87,7 +87,7 @@ pub(super) fn report(book: &Book, about: &About<'_>) -> Result<String, Error> {
         key_account: &about.key.account,
         key_sha256: &about.key.sha256,
         previous: about.previous.unwrap_or("none: this is the first one"),
-        previous_name: &about.previous_name,
+        previous_option: &about.previous_option,
         sections,
         shown_rows: SHOWN as u64,
     };

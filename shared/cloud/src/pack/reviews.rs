@@ -42,7 +42,7 @@ pub(super) async fn fill(
             periods.push(period);
         }
     }
-    for (from, to) in uncovered(periods, (span.0, span.1.min(now))) {
+    for (from, to) in uncovered(periods, span) {
         let said = format!("no access review is about {from} to {to}");
         exceptions.push(missed(from, &said).row())?;
         sheets.reviews.gap(said);

@@ -134,7 +134,7 @@ impl Book {
         item: &Item,
         spool: &mut File,
         ending: &str,
-        line: &dyn Fn(&Item, Row) -> String,
+        line: &dyn Fn(&Item, &Row) -> String,
     ) -> io::Result<Written> {
         spool.rewind()?;
         let mut writing = self.archive.begin(&format!("data/{}{ending}", item.name), Method::Deflated)?;
@@ -143,7 +143,7 @@ impl Book {
         }
         for row in BufReader::new(spool).lines() {
             let row: Row = serde_json::from_str(&row?)?;
-            writing.write_all(line(item, row).as_bytes())?;
+            writing.write_all(line(item, &row).as_bytes())?;
         }
         writing.finish()
     }
@@ -178,14 +178,14 @@ fn facts(written: Written, (item, rows): (&Item, u64), run: &Run) -> FileFacts {
     }
 }
 
-fn csv_line(_: &Item, row: Row) -> String {
+fn csv_line(_: &Item, row: &Row) -> String {
     let cells: Vec<String> = row.iter().map(|value| lake::table::cell(&text(value))).collect();
     cells.join(",") + "\r\n"
 }
 
-fn json_line(item: &Item, row: Row) -> String {
+fn json_line(item: &Item, row: &Row) -> String {
     let names = item.columns.iter().map(|name| (*name).to_owned());
-    let object: Map<String, Value> = names.zip(row).collect();
+    let object: Map<String, Value> = names.zip(row.iter().cloned()).collect();
     Value::Object(object).to_string() + "\n"
 }
 
@@ -199,8 +199,8 @@ mod tests {
     fn cells_are_disarmed_and_lists_are_joined() {
         let item = trail::evidence::item("exceptions").unwrap();
         let row = vec![json!("=1+1"), json!(["a", "b,c"]), json!(null), json!(7), json!(true)];
-        assert_eq!(csv_line(item, row.clone()), "'=1+1,\"a; b,c\",,7,true\r\n");
-        let json: Value = serde_json::from_str(&json_line(item, row)).unwrap();
+        assert_eq!(csv_line(item, &row), "'=1+1,\"a; b,c\",,7,true\r\n");
+        let json: Value = serde_json::from_str(&json_line(item, &row)).unwrap();
         assert_eq!((&json["kind"], &json["about"][1]), (&json!("=1+1"), &json!("b,c")));
     }
 }

@@ -149,7 +149,7 @@ pub struct Signer {
 
 enum Hand {
     Local(Box<EcdsaKeyPair>),
-    Kms(Kms),
+    Kms(Box<Kms>),
 }
 
 impl fmt::Debug for Hand {
@@ -193,7 +193,7 @@ impl Signer {
         })?;
         let arn = text(&answer, "KeyId").unwrap_or(key_id);
         let account = arn.split(':').nth(4).unwrap_or_default();
-        Ok(Self::new(key, (arn, account), Hand::Kms(kms)))
+        Ok(Self::new(key, (arn, account), Hand::Kms(Box::new(kms))))
     }
 
     fn new(key: PublicKey, (id, account): (&str, &str), hand: Hand) -> Self {
@@ -352,6 +352,58 @@ mod tests {
             assert!(!signer.key().verifies(&[number], &other));
             assert_eq!(lower(&other), Some(signature));
         }
+    }
+
+    /// A KMS that is busy at first, and signs this message alone.
+    async fn kms(message: &'static [u8], signer: Signer) -> SdkConfig {
+        use crate::testing::{read, write};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let mut asked = 0;
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let request = read(&mut stream).await;
+                let body: Value = serde_json::from_slice(&request.body).unwrap();
+                assert!(request.header("authorization").is_some_and(|said| said.contains("/kms/aws4_request")));
+                asked += 1;
+                let arn = "arn:aws:kms:eu-west-1:111122223333:key/1";
+                let answer = match request.header("x-amz-target").unwrap() {
+                    _ if asked == 1 => (400, json!({"__type": "ThrottlingException", "message": "busy"})),
+                    _ if body["KeyId"] == "alias/none" => (400, json!({"__type": "NotFoundException"})),
+                    "TrentService.GetPublicKey" => {
+                        (200, json!({"KeyId": arn, "PublicKey": STANDARD.encode(&signer.key.der)}))
+                    }
+                    _ => {
+                        assert_eq!(body["Message"], STANDARD.encode(digest(message)));
+                        assert_eq!(
+                            (&body["MessageType"], &body["SigningAlgorithm"]),
+                            (&json!("DIGEST"), &json!("ECDSA_SHA_256"))
+                        );
+                        (200, json!({"Signature": STANDARD.encode(signer.sign(message).await.unwrap())}))
+                    }
+                };
+                write(stream, (answer.0, answer.1.to_string())).await;
+            }
+        });
+        let config = aws_config::defaults(aws_config::BehaviorVersion::latest()).endpoint_url(url);
+        let config = config.region(aws_config::Region::new("eu-west-1"));
+        config.credentials_provider(aws_credential_types::Credentials::new("a", "b", None, None, "test")).load().await
+    }
+
+    #[tokio::test]
+    async fn kms_signs_the_digest_and_the_account_is_that_of_the_keys_arn() {
+        let folder = folder();
+        let config = kms(b"message", Signer::local(&folder.path().join("key"), "").unwrap()).await;
+        let signer = Signer::kms(&config, "alias/packs").await.unwrap();
+        let facts = signer.facts();
+        assert_eq!(
+            (facts.account.as_str(), facts.id.as_str()),
+            ("111122223333", "arn:aws:kms:eu-west-1:111122223333:key/1")
+        );
+        let signature = signer.sign(b"message").await.unwrap();
+        assert!(signer.key().verifies(b"message", &signature));
+        let error = Signer::kms(&config, "alias/none").await.unwrap_err().to_string();
+        assert!(error.contains("KMS GetPublicKey with alias/none: NotFoundException"), "{error}");
     }
 
     #[test]

@@ -81,7 +81,7 @@ async fn no_byte_can_be_changed_cut_off_or_added_anywhere() {
         changed[place] ^= 1 << (place % 8);
         assert_ne!(kinds(&changed), [], "byte {place} was changed");
         assert_ne!(kinds(&pack[..place]), [], "cut off at {place}");
-        let added = [&pack[..place], &[b'x'], &pack[place..]].concat();
+        let added = [&pack[..place], b"x", &pack[place..]].concat();
         assert_ne!(kinds(&added), [], "added at {place}");
         let missing = [&pack[..place], &pack[place + 1..]].concat();
         assert_ne!(kinds(&missing), [], "byte {place} is missing");
@@ -207,6 +207,8 @@ async fn packs_are_a_chain() {
     };
     assert_eq!(after(&two, &one), Vec::<String>::new());
     assert!(after(&one, &two)[0].contains("in the wrong order"));
+    let known = Known { key: None, previous: Some(("0".repeat(64), None)) };
+    assert!(checked(&two, &known).statement()[0].contains("unchanged since"), "of itself it is as it was signed");
     assert!(after(&two, &two)[0].contains("pack-000002 names"));
     assert!(after(&one, &one)[0].contains("says that it is the first one"));
 }
@@ -265,7 +267,7 @@ async fn filled(folder: &TempDir) -> (State, Place) {
         v: 1,
     };
     state.hear(None, &heard).await.unwrap();
-    let head = ChainHead {
+    let newest = ChainHead {
         chain: chain.clone(),
         bucket: String::new(),
         object: String::new(),
@@ -276,7 +278,7 @@ async fn filled(folder: &TempDir) -> (State, Place) {
     };
     let end = at("2026-10-02T01:00:00Z");
     let kept = ChainState {
-        head,
+        head: newest,
         since: end,
         digests: 1,
         logs: 3,

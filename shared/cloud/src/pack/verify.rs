@@ -384,10 +384,17 @@ fn differs<F: Read + Seek>(file: &mut F, entry: &Entry, facts: &FileFacts) -> io
 }
 
 impl Verified {
+    /// Whether the pack itself is as it was signed, whatever is with the one before.
+    pub fn is_as_signed(&self) -> bool {
+        self.manifest.is_some() && self.problems.iter().all(|problem| problem.kind == ProblemKind::Previous)
+    }
+
     /// What is proven, and what is not, in lines for people.
     pub fn statement(&self) -> Vec<String> {
-        let Some(manifest) = self.manifest.as_ref().filter(|_| self.problems.is_empty()) else {
-            return vec!["This pack proves nothing: it is not as it was signed.".to_owned()];
+        let Some(manifest) = self.manifest.as_ref().filter(|_| self.is_as_signed()) else {
+            return vec![
+                "This pack proves nothing: it is not as it was signed, or not by the key that was given.".to_owned(),
+            ];
         };
         let Manifest { id, created_at, key, period, files, gaps, .. } = manifest;
         let account = if key.account.is_empty() { "an account that it does not name" } else { &key.account };

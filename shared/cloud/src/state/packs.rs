@@ -139,7 +139,7 @@ impl State {
             match decode(&item) {
                 Ok(entry) => held.entries.push(entry),
                 Err(error) => {
-                    held.unread.push(format!("{} of review {id} cannot be read: {error}", text_of(&item, "sk")))
+                    held.unread.push(format!("{} of review {id} cannot be read: {error}", text_of(&item, "sk")));
                 }
             }
         }

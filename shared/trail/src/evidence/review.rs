@@ -317,3 +317,124 @@ fn of_entry(entry: &Entry) -> Option<Exception> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::Gap;
+    use crate::evidence::item;
+    use crate::review::population::{Person, Provisioner};
+    use crate::review::{RecordId, SubjectKind, Usage};
+
+    fn subject(name: &str) -> Subject {
+        Subject {
+            number: 1,
+            id: format!("arn:aws:iam::111122223333:user/{name}"),
+            kind: SubjectKind::User,
+            account: "111122223333".to_owned(),
+            name: name.to_owned(),
+            unique_id: String::new(),
+            person: Some(Person { id: name.to_owned(), end: Some(Time(150)), ..Person::default() }),
+            grants: Vec::new(),
+            privileged: false,
+            privileged_by: Vec::new(),
+            mfa: None,
+            keys: Vec::new(),
+            trusts: Vec::new(),
+            created: Some(Time(100)),
+            created_by: None,
+            last_used: None,
+            actors: Vec::new(),
+            usage: Usage::default(),
+            reviewer: "boss".to_owned(),
+            joined: false,
+        }
+    }
+
+    fn entry(number: u64, who: &str, act: Act) -> Entry {
+        let by = By {
+            who: who.to_owned(),
+            arn: format!("arn:aws:sts::1:assumed-role/r/{who}"),
+            account: String::new(),
+            proven: "signed".to_owned(),
+            address: String::new(),
+            person: Some(who.to_owned()),
+        };
+        Entry {
+            number,
+            at: Time(1_000 + 10 * i64::try_from(number).unwrap()),
+            by: Some(by),
+            act,
+            sha256: String::new(),
+        }
+    }
+
+    fn decided(subject: &Subject, verb: Verb) -> Act {
+        let decision = Decision { verb, remove: Vec::new(), justification: String::new(), ticket: String::new() };
+        Act::Decided { subject: subject.id.clone(), decision }
+    }
+
+    fn period() -> Period {
+        Period { id: "2026-Q4".to_owned(), from: Time(0), to: Time(500) }
+    }
+
+    #[test]
+    fn exceptions_are_told_and_nothing_else() {
+        let (alice, bob, eve) = (subject("alice"), subject("bob"), subject("eve"));
+        let record = RecordId { account: String::new(), id: "r".to_owned(), time: Time(90) };
+        let by = Provisioner { record, actor: "boss".to_owned(), pipeline: false };
+        let eve = Subject { created_by: Some(by), ..eve };
+        let gap = Gap { account: String::new(), what: "iam:ListUsers".to_owned(), why: "refused".to_owned() };
+        let mut population = Population {
+            subjects: vec![alice.clone(), bob.clone(), eve.clone()],
+            gaps: vec![gap],
+            ..Population::default()
+        };
+        let opened = Act::Opened { population: String::new(), due: Time(1_100) };
+        let entries = [
+            entry(1, "boss", opened),
+            entry(2, "alice", decided(&alice, Verb::Keep)),
+            entry(3, "boss", decided(&eve, Verb::Keep)),
+        ];
+        let kinds = |now: i64, population: &Population, entries: &[Entry]| {
+            let found = exceptions(Time(now), &period(), population, entries);
+            found.into_iter().map(|one| one.kind).collect::<Vec<_>>()
+        };
+        let all = ["partial", "late", "self_decided", "undecided", "decided_by_provisioner"];
+        assert_eq!(kinds(1_101, &population, &entries), all);
+        population.gaps.clear();
+        population.subjects = vec![alice.clone()];
+        let good = [entries[0].clone(), entry(2, "boss", decided(&alice, Verb::Keep))];
+        assert_eq!(kinds(1_100, &population, &good), [""; 0]);
+        let signed = Act::SignedOff { statement: "done".to_owned() };
+        let late = [&good[..], &[entry(20, "boss", signed)]].concat();
+        assert_eq!(kinds(9_999, &population, &late), ["late"]);
+    }
+
+    #[test]
+    fn a_removal_is_timed_from_the_decision_that_counts() {
+        let bob = subject("bob");
+        let record = RecordId { account: "1".to_owned(), id: "rec".to_owned(), time: Time(1_100) };
+        let carried =
+            Act::Carried { subject: bob.id.clone(), effect: "DeleteUser".to_owned(), record, actor: "ops".to_owned() };
+        let entries = [
+            entry(1, "boss", decided(&bob, Verb::Keep)),
+            entry(2, "boss", decided(&bob, Verb::Revoke)),
+            entry(3, "", carried),
+        ];
+        let rows: Vec<Row> = proofs(&period(), &entries).collect();
+        let [row] = &rows[..] else { panic!("one row") };
+        assert_eq!(row.len(), item("revocations").unwrap().columns.len());
+        assert_eq!((&row[2], &row[8], &row[10]), (&json!("revoke"), &json!("rec"), &json!(80)));
+    }
+
+    #[test]
+    fn who_left_and_still_had_access_is_said() {
+        let population =
+            Population { taken: Time(150 + 3 * 86_400), subjects: vec![subject("bob")], ..Population::default() };
+        let rows: Vec<Row> = joiners_and_leavers((Time(120), Time(500)), &population, &[]).collect();
+        let [row] = &rows[..] else { panic!("left alone: created before the span") };
+        assert_eq!((&row[0], row.len()), (&json!("person left"), item("joiners-and-leavers").unwrap().columns.len()));
+        assert_eq!(row[7], json!("still had this access when the population was taken, 3 days later"));
+    }
+}
