@@ -18,7 +18,7 @@ use trail::time::Time;
     about,
     max_term_width = 100,
     after_help = "Exit status: 0 done; 1 done and \
-    --fail-on was reached; 2 something could not be read, or the usage is wrong. Data goes to stdout, everything \
+    --fail-on was reached, or a verification found a problem, or an audit a FAIL or PARTIAL; 2 something could not be read, or the usage is wrong. Data goes to stdout, everything \
     else to stderr."
 )]
 pub(crate) struct Cli {
@@ -216,7 +216,7 @@ pub(crate) struct QueryArgs {
     /// The action: `RunInstances`, 'Delete*', ec2:RunInstances
     #[arg(long, value_name = "NAME")]
     pub(crate) action: Option<String>,
-    /// An address or a network
+    /// An address, a network, or the name of the service that called
     #[arg(long, value_name = "CIDR")]
     pub(crate) ip: Option<String>,
     /// The access key that signed the call
@@ -231,10 +231,10 @@ pub(crate) struct QueryArgs {
     /// An error code, '*' for any, none for success
     #[arg(long, value_name = "CODE")]
     pub(crate) error: Option<String>,
-    /// The first moment that counts: a time, or a day
+    /// The first moment that counts, in UTC: 2026-11-20, '2026-11-20 03:00' or 2026-11-20T03:00:00Z
     #[arg(long, value_name = "TIME")]
     pub(crate) from: Option<String>,
-    /// The first moment that no longer counts
+    /// The first moment that no longer counts, in the same forms
     #[arg(long, value_name = "TIME")]
     pub(crate) to: Option<String>,
     /// Any other filter; a wrong name lists them all

@@ -130,5 +130,5 @@ async fn set(
 /// Who says so, as this machine knows them; nothing proves it.
 pub(crate) fn who() -> String {
     let name = ["USER", "USERNAME", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
-    name.filter(|name| !name.is_empty()).unwrap_or_else(|| "unknown".to_owned())
+    name.filter(|name| !name.is_empty()).unwrap_or_else(|| "somebody".to_owned())
 }

@@ -39,7 +39,13 @@ pub(crate) async fn run(arguments: IngestArgs) -> anyhow::Result<Ending> {
     }
     bar.finish_and_clear();
     match Lock::take(&arguments.data)? {
-        Some(_lock) => Compact::new(ingest.into_deployment()).everything().await?,
+        Some(_lock) => match Compact::new(ingest.into_deployment()).everything().await? {
+            0 => {}
+            left => problems.push(format!(
+                "{left} parts of the lake wait for hot files that cannot be read (named above): remove those, and \
+                 `qtrail rebuild` their days"
+            )),
+        },
         // Searches read hot files, too, and the next run absorbs them.
         None => output::note(
             "another qtrail puts the days of this lake in order: these records stay hot until the next run",

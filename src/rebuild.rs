@@ -87,6 +87,9 @@ async fn each_day(rebuild: &Rebuild, days: &[Day], files: &[RawFile], problems: 
         }
     }
     bar.finish_and_clear();
+    if days.iter().all(|day| reads(day) == 0) {
+        output::note("none of these log files can hold records of these days: nothing was made");
+    }
     totals
 }
 

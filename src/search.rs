@@ -29,6 +29,9 @@ const NAMED: usize = 2;
 pub(crate) async fn run(arguments: SearchArgs) -> anyhow::Result<Ending> {
     let lake = open(&arguments.lake).await?;
     let query = query(&arguments.query)?;
+    if arguments.limit == 0 {
+        bail!("--limit 0 asks for nothing: it is at least 1");
+    }
     let after = arguments.cursor.as_deref().map(str::parse::<Cursor>).transpose();
     let page = Page {
         limit: arguments.limit,
@@ -53,7 +56,7 @@ pub(crate) async fn run(arguments: SearchArgs) -> anyhow::Result<Ending> {
         output::note(&format!("there are more: --limit {}, or --cursor '{next}'", arguments.limit.saturating_mul(10)));
     }
     if answer.rows.is_empty() {
-        say_why_nothing(&lake, &arguments.lake).await?;
+        say_why_nothing(&lake, &arguments.lake, read.is_partial()).await?;
     }
     Ok(if read.is_partial() { Ending::Unread } else { Ending::Done })
 }
@@ -70,6 +73,9 @@ pub(crate) async fn export(arguments: ExportArgs) -> anyhow::Result<Ending> {
     let (records, sha256) = (written.records, hex(&written.hash.finalize()));
     written.file.as_file().sync_all().with_context(|| shown.clone())?;
     written.file.persist(&arguments.output).with_context(|| shown.clone())?;
+    if records == 0 {
+        say_why_nothing(&lake, &arguments.lake, is_partial).await?;
+    }
     output::note(&format!("records={records} sha256={sha256} file={shown}"));
     Ok(if is_partial { Ending::Unread } else { Ending::Done })
 }
@@ -122,7 +128,7 @@ pub(crate) async fn open(arguments: &LakeArgs) -> anyhow::Result<Lake> {
 /// Where the lake and everything beside it lies.
 pub(crate) async fn place(arguments: &LakeArgs) -> anyhow::Result<Place> {
     match &arguments.lake {
-        Some(url) if url.starts_with("s3://") => Ok(Stores::new(cloud::deployment::sdk_config().await).open(url)?),
+        Some(url) if url.contains("://") => Ok(Stores::new(cloud::deployment::sdk_config().await).open(url)?),
         url => {
             let path = url.as_ref().map_or(arguments.data.as_path(), Path::new);
             if !path.is_dir() {
@@ -213,15 +219,19 @@ pub(crate) fn note_skipped(read: &Read) {
     for (object, why) in &read.skipped {
         output::note(&format!("not read: {}: {}", clean(object), clean(why)));
     }
+    if !read.skipped.is_empty() {
+        output::note("hint: `qtrail rebuild --from DAY --to DAY LOGS` makes a day anew from its log files");
+    }
     if read.cut {
         output::note("the answer ends where the limit of bytes to read was reached: narrow the time or the filters");
     }
 }
 
-async fn say_why_nothing(lake: &Lake, arguments: &LakeArgs) -> anyhow::Result<()> {
+async fn say_why_nothing(lake: &Lake, arguments: &LakeArgs, is_partial: bool) -> anyhow::Result<()> {
     let days = lake.content().await?.days;
     let said = if let (Some((first, _)), Some((last, _))) = (days.first(), days.last()) {
-        format!("nothing matches; the lake holds {first} to {last}")
+        let where_ = if is_partial { " in what could be read" } else { "" };
+        format!("nothing matches{where_}; the lake holds {first} to {last}")
     } else {
         let place = arguments.lake.clone().unwrap_or_else(|| arguments.data.display().to_string());
         format!("the lake in {place} is empty: qtrail ingest or qtrail rebuild fills it")

@@ -38,10 +38,10 @@ pub(crate) async fn run(arguments: ViewArgs) -> anyhow::Result<Ending> {
 
 /// Serves pages to whoever has the address that is printed.
 pub(crate) async fn serve(listener: TcpListener, pages: Router) -> anyhow::Result<Ending> {
-    let port = listener.local_addr()?.port();
+    let address = listener.local_addr()?;
     let token = token()?;
-    let door = Loopback::new(port, &token, Asking::local(&findings::who(), cloud::deployment::now()));
-    Printer::new().line(&format!("http://127.0.0.1:{port}/?token={token}"))?;
+    let door = Loopback::new(address, &token, Asking::local(&findings::who(), cloud::deployment::now()));
+    Printer::new().line(&format!("http://{address}/?token={token}"))?;
     output::note("open this address; Ctrl-C ends it");
     let stop = async { drop(tokio::signal::ctrl_c().await) };
     axum::serve(listener, door.before(pages)).with_graceful_shutdown(stop).await?;

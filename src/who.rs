@@ -2,7 +2,9 @@
 
 use std::io;
 
+use anyhow::bail;
 use lake::Lake;
+use lake::answer::Read;
 use lake::who::{Deed, MOST_DEEDS, Who};
 use serde_json::json;
 use trail::lineage::{Act, shown};
@@ -11,13 +13,16 @@ use trail::record::Outcome;
 use crate::Ending;
 use crate::cli::{WhoArgs, WhoFormat};
 use crate::output::{self, Printer};
-use crate::search::open;
+use crate::search::{note_skipped, open};
 
 /// Sessions whose further deeds are told, at most.
 const SESSIONS: usize = 5;
 
 /// Runs the command.
 pub(crate) async fn run(arguments: WhoArgs) -> anyhow::Result<Ending> {
+    if arguments.resource.trim_matches(['*', '?', ' ']).is_empty() {
+        bail!("name one resource: an ARN, an id such as i-0abc…, or a name");
+    }
     let lake = open(&arguments.lake).await?;
     let who = lake.who(&arguments.resource, arguments.from, arguments.to).await?;
     let mut printer = Printer::new();
@@ -34,6 +39,7 @@ pub(crate) async fn run(arguments: WhoArgs) -> anyhow::Result<Ending> {
             print_sessions(&mut printer, &lake, &who).await?;
         }
     }
+    note_skipped(&Read { skipped: who.skipped.clone(), ..Read::default() });
     output::note(&summary(&who));
     Ok(if who.partial { Ending::Unread } else { Ending::Done })
 }
@@ -87,6 +93,7 @@ fn summary(who: &Who) -> String {
     let to = who.to.map_or("now".to_owned(), |to| to.to_string());
     let used = match who.uses {
         0 => String::new(),
+        1 => ", and 1 record that only makes use of it".to_owned(),
         uses => format!(", and {uses} records that only make use of it"),
     };
     let partial = if who.partial { "; some files could not be read, so something may be missing" } else { "" };

@@ -210,7 +210,7 @@ async fn the_demo_ends_with_every_page_over_its_day() {
     for (name, path, wanted) in [
         ("now", "/", ".asks"),
         ("records", "/records?t=7d&writes=all", "tr.row"),
-        ("who", "/who?resource=sg-0a1b2c3d4e5f60718", ".deeds .steps"),
+        ("who", "/who?resource=sg-0a1b2c3d4e5f60718", ".deeds .tree"),
         ("findings", "/findings", "main table"),
         ("review", "/findings?queue=review", "main table"),
         ("trails", "/trails", "main table"),

@@ -32,3 +32,53 @@ fn the_demos_intruder_is_named_by_what_he_launched_and_opened() {
     assert_eq!((told.status.code(), stdout(&told)), (Some(0), ""));
     assert!(stderr(&told).contains("the lake begins on 2026-11-20"), "{}", stderr(&told));
 }
+
+#[test]
+fn what_cannot_be_read_is_said_wherever_an_answer_could_lack_it() {
+    let data = tempfile::tempdir().expect("a folder");
+    let logs = concat!(env!("CARGO_MANIFEST_DIR"), "/events/aws");
+    let folder = data.path().to_str().expect("UTF-8");
+    let qtrail = |arguments: &[&str]| command().args(arguments).args(["--data", folder]).output().expect("qtrail runs");
+    assert!(qtrail(&["ingest", logs]).status.success());
+    let hot = data.path().join("hot/dt=2026-11-20");
+    std::fs::create_dir_all(&hot).expect("a folder");
+    std::fs::write(hot.join("abc.parquet"), b"no file of the lake").expect("written");
+
+    let searched = qtrail(&["search", "--user", "nobody-of-this-name"]);
+    assert_eq!((searched.status.code(), stdout(&searched)), (Some(2), ""));
+    assert!(stderr(&searched).contains("nothing matches in what could be read"), "{}", stderr(&searched));
+    assert!(
+        stderr(&searched).contains("not read: hot/dt=2026-11-20/abc.parquet: it is damaged"),
+        "{}",
+        stderr(&searched)
+    );
+    let told = qtrail(&["who", "i-0badc0ffee1234567"]);
+    assert_eq!(told.status.code(), Some(2));
+    assert!(stderr(&told).contains("abc.parquet"), "{}", stderr(&told));
+    let again = qtrail(&["ingest", logs]);
+    assert_eq!(again.status.code(), Some(2), "{}", stderr(&again));
+    assert!(stderr(&again).contains("cannot be read"), "{}", stderr(&again));
+
+    for (arguments, said) in [
+        (&["who", "*"][..], "name one resource"),
+        (&["search", "--limit", "0"], "at least 1"),
+        (&["search", "--ip", "198.51.100"], "neither an address"),
+        (&["search", "--lake", "gs://somewhere"], "gs://"),
+    ] {
+        let refused = qtrail(arguments);
+        assert_eq!(refused.status.code(), Some(2), "{arguments:?}");
+        assert!(stderr(&refused).contains(said), "{arguments:?}: {}", stderr(&refused));
+    }
+}
+
+#[test]
+fn a_role_that_a_task_names_is_used_and_not_changed() {
+    let data = tempfile::tempdir().expect("a folder");
+    let logs = concat!(env!("CARGO_MANIFEST_DIR"), "/events/aws");
+    let folder = data.path().to_str().expect("UTF-8");
+    let qtrail = |arguments: &[&str]| command().args(arguments).args(["--data", folder]).output().expect("qtrail runs");
+    assert!(qtrail(&["ingest", logs]).status.success());
+    let told = qtrail(&["who", "role/github-ci"]);
+    assert!(!stdout(&told).contains("RegisterTaskDefinition by"), "{}", stdout(&told));
+    assert!(stderr(&told).contains("only make use of it"), "{}", stderr(&told));
+}

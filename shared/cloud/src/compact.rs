@@ -86,24 +86,24 @@ impl Compact {
     }
 
     /// Absorbs all there is, in place, and deletes what every part has absorbed. For folders, where nobody else does.
-    pub async fn everything(&self) -> Result<(), Error> {
+    pub async fn everything(&self) -> Result<usize, Error> {
         let lake = self.deployment.lake();
         // An hour from now every hot row is due.
         let then = Time(now().0 + 3600);
         let daily = self.daily(now()).await?;
-        loop {
+        let left = loop {
             let due = lake.pending(then, daily, None).await?;
-            let mut progress = false;
+            let (mut progress, left) = (false, due.len());
             for unit in due {
                 progress |= self.absorb(Work { day: unit.day, part: unit.part }, "local").await?;
             }
             // What cannot be used stays due for good.
             if !progress {
-                break;
+                break left;
             }
-        }
+        };
         lake.sweep().await?;
-        Ok(())
+        Ok(left)
     }
 
     /// Hands out the parts that are due, of the days from `since` on.

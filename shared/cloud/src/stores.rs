@@ -109,7 +109,12 @@ impl Stores {
 
     /// What a URL or path names.
     pub fn open(&self, url: &str) -> Result<Place, Error> {
-        let Some(rest) = url.strip_prefix("s3://") else { return folder(FilePath::new(url)) };
+        let Some(rest) = url.strip_prefix("s3://") else {
+            if url.contains("://") {
+                return Err(Error::Configuration(format!("{url}: a folder or s3://BUCKET/PREFIX is wanted")));
+            }
+            return folder(FilePath::new(url));
+        };
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         let prefix = Path::parse(prefix).map_err(|e| Error::object(url, e.into()))?;
         Ok(Place { store: self.bucket(bucket)?, prefix })

@@ -272,14 +272,18 @@ impl Filter {
             }
             return Ok([Self::parse(Field::Service, service)?, Self::parse(Field::Action, action)?].concat());
         }
-        let words: Vec<&str> = given.split(',').map(str::trim).filter(|word| !word.is_empty()).collect();
+        let words = words(given);
         if words.is_empty() {
             return Err(refused(field, value, "empty"));
         }
-        if field == Field::Error && words == ["none"] {
+        let is_none = |word: &Word| field == Field::Error && word.text == "none";
+        if words.iter().any(is_none) {
+            if words.len() > 1 {
+                return Err(refused(field, value, "both an error and none: ask for one of them"));
+            }
             return Ok(vec![Self { field, negated: !negated, any: vec![Pattern::Anything], given: given.to_owned() }]);
         }
-        let any = words.into_iter().map(|word| pattern(field, word)).collect::<Result<_, _>>()?;
+        let any = words.iter().map(|word| pattern(field, word)).collect::<Result<_, _>>()?;
         Ok(vec![Self { field, negated, any, given: given.to_owned() }])
     }
 
@@ -314,19 +318,62 @@ impl Pattern {
     }
 }
 
-fn pattern(field: Field, word: &str) -> Result<Pattern, QueryError> {
+/// One of several values.
+struct Word {
+    text: String,
+    /// Whether it holds a `*` or `?` that stands for others.
+    is_glob: bool,
+}
+
+/// The values between commas. A backslash takes its meaning from the letter after it.
+fn words(given: &str) -> Vec<Word> {
+    let mut words = vec![Word { text: String::new(), is_glob: false }];
+    let mut letters = given.chars();
+    while let (Some(letter), Some(word)) = (letters.next(), words.last_mut()) {
+        match letter {
+            ',' => words.push(Word { text: String::new(), is_glob: false }),
+            '\\' => word.text.extend(letters.next()),
+            letter => {
+                word.is_glob |= matches!(letter, '*' | '?');
+                word.text.push(letter);
+            }
+        }
+    }
+    let trimmed = words.into_iter().map(|word| Word { text: word.text.trim().to_owned(), ..word });
+    trimmed.filter(|word| !word.text.is_empty()).collect()
+}
+
+/// A value as a filter takes it for itself, whatever letters it has.
+pub fn literally(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for (at, letter) in value.char_indices() {
+        if matches!(letter, '\\' | ',' | '*' | '?') || at == 0 && letter == '!' {
+            text.push('\\');
+        }
+        text.push(letter);
+    }
+    text
+}
+
+fn pattern(field: Field, Word { text, is_glob }: &Word) -> Result<Pattern, QueryError> {
+    let (word, has_star) = (text.as_str(), *is_glob);
     if field.is_flag() {
         return flag(field, word);
     }
-    if word == "*" {
+    if word == "*" && has_star {
         return Ok(Pattern::Anything);
     }
     let text = word.to_owned();
-    let has_star = word.contains(['*', '?']);
     Ok(match field {
         Field::User | Field::Issuer | Field::Agent | Field::OnBehalfOf if !has_star => Pattern::Holds(text),
         Field::Text => Pattern::Holds(text),
-        Field::Ip => address(word),
+        Field::Ip => return address(word, has_star),
+        Field::Account if !has_star && !is_account(word) => {
+            return Err(refused(field, word, "no account: those have twelve digits"));
+        }
+        Field::Category if !has_star && !CATEGORIES.iter().any(|known| known.eq_ignore_ascii_case(word)) => {
+            return Err(refused(field, word, "none of Management, Data, Insight, NetworkActivity"));
+        }
         Field::Service if !word.contains('.') && !has_star => Pattern::Same(format!("{word}.amazonaws.com")),
         Field::Resource if !has_star => Pattern::Named(text),
         // A word that the table does not know may be a type that came after it.
@@ -347,19 +394,45 @@ fn flag(field: Field, word: &str) -> Result<Pattern, QueryError> {
     Ok(Pattern::Flag(said != (field == Field::Writes)))
 }
 
-fn address(word: &str) -> Pattern {
+/// `eventCategory` of records.
+const CATEGORIES: [&str; 5] = ["Management", "Data", "Insight", "NetworkActivity", "Aggregated"];
+
+/// Twelve digits, or the dash of records that name no account.
+fn is_account(word: &str) -> bool {
+    word == "-" || word.len() == 12 && word.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+fn address(word: &str, has_star: bool) -> Result<Pattern, QueryError> {
+    // A service's name has letters that no number has.
+    let is_name =
+        word.contains(|letter: char| letter.is_alphabetic() && !letter.is_ascii_hexdigit()) && !word.contains('/');
     match (word.parse::<IpNet>(), word.parse::<IpAddr>()) {
-        (Ok(network), _) => Pattern::Network(network),
-        (_, Ok(address)) => Pattern::Equal(address.to_string()),
-        _ if word.contains(['*', '?']) => Pattern::Glob(word.to_owned()),
-        _ => Pattern::Same(word.to_owned()),
+        (Ok(network), _) => Ok(Pattern::Network(network)),
+        (_, Ok(address)) => Ok(Pattern::Equal(address.to_string())),
+        _ if has_star => Ok(Pattern::Glob(word.to_owned())),
+        _ if is_name => Ok(Pattern::Same(word.to_owned())),
+        _ => Err(refused(
+            Field::Ip,
+            word,
+            "neither an address such as 203.0.113.7, nor a network such as 203.0.113.0/24, nor a service's name",
+        )),
     }
 }
 
 fn time(name: &'static str, value: &str) -> Result<Time, QueryError> {
     let day = || Time::parse(&format!("{value}T00:00:00Z"));
-    let why = "no time such as 2026-11-20T03:00:00Z or 2026-11-20";
-    Time::parse(value).or_else(day).ok_or_else(|| QueryError::Value { name, value: value.to_owned(), why })
+    // As people write it: to the minute or the second, with a blank, in UTC.
+    let short = || {
+        let (date, clock) = value.split_once(['T', ' '])?;
+        let seconds = if clock.len() == 5 { ":00" } else { "" };
+        Time::parse(&format!("{date}T{clock}{seconds}Z"))
+    };
+    let why = "no time such as 2026-11-20T03:00:00Z, 2026-11-20 03:00 or 2026-11-20, in UTC";
+    Time::parse(value).or_else(day).or_else(short).ok_or_else(|| QueryError::Value {
+        name,
+        value: value.to_owned(),
+        why,
+    })
 }
 
 fn refused(field: Field, value: &str, why: &'static str) -> QueryError {
@@ -454,6 +527,47 @@ mod tests {
             ("to", "1970-01-01T00:16:40Z"),
         ] {
             assert!(!holds_of(name, value), "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn a_value_stands_for_itself_whatever_letters_it_has() {
+        for value in ["a,b", "!a", "a*", "?", "back\\slash", "none, of\\,it", ",", "\\!"] {
+            let facts = Facts { user_agent: value.into(), event_name: value.into(), ..facts() };
+            for field in ["agent", "action"] {
+                let query = Query::of([(field, literally(value).as_str())]).expect("a query");
+                assert!(query.matches(&facts), "{field}={value}");
+                let other = Facts { user_agent: "ab".into(), event_name: "ab".into(), ..Facts::default() };
+                assert!(!query.matches(&other), "{field}={value}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_can_match_nothing_is_refused() {
+        for (name, value) in [
+            ("ip", "300.1.1.1"),
+            ("ip", "1.2.3.4/33"),
+            ("ip", "198.51.100"),
+            ("account", "abc"),
+            ("account", "11112222333"),
+            ("category", "Foo"),
+            ("error", "none,AccessDenied"),
+        ] {
+            let refused = Query::of([(name, value)]).expect_err(value).to_string();
+            assert!(refused.starts_with(name), "{refused}");
+        }
+        for (name, value) in [
+            ("ip", "cloudformation.amazonaws.com"),
+            ("ip", "AWS Internal"),
+            ("ip", "198.51.100.*"),
+            ("ip", "2001:db8::/32"),
+            ("account", "1111*"),
+            ("category", "data"),
+            ("from", "2026-11-20 03:10"),
+            ("from", "2026-11-20T03:10"),
+        ] {
+            assert!(Query::of([(name, value)]).is_ok(), "{name}={value}");
         }
     }
 

@@ -280,6 +280,8 @@ fn files_that_cannot_be_used_are_named_and_the_rest_is_answered() {
             ("records/dt=2026-11-02/part-0-of-2.parquet", &good[..good.len() - 9]),
             ("records/dt=2026-11-02/part-1-of-2.parquet", b"PAR1 and no more of it PAR1"),
             ("records/dt=2026-11-02/stray.parquet", &good),
+            ("records/dt=2026-11-05/part-0-of-1.parquet", &[]),
+            ("keys/dt=2026-11-01/part-0-of-1.keys", &[]),
         ] {
             store.put(&Path::from(name), PutPayload::from(bytes.to_vec())).await.unwrap();
         }
@@ -303,10 +305,16 @@ fn files_that_cannot_be_used_are_named_and_the_rest_is_answered() {
         assert!(why("stray").contains("not named as a part"));
         assert!(why("dt=2026-11-03").contains("schema version 2"));
         assert!(why("dt=2026-11-04").contains("no file of the lake"));
+        assert!(why("dt=2026-11-05").contains("it is empty"));
+        assert!(answer.read.skipped.iter().all(|(object, why)| !why.contains(object)), "{:?}", answer.read.skipped);
+        let by_key = Query::of([("id", "id-1")]).unwrap();
+        assert_eq!(lake.search(&by_key, &Page::default()).await.unwrap().rows.len(), 1);
+        let lost = lake.record(None, "111122223333", "id-99").await.unwrap_err().to_string();
+        assert!(lost.contains("the record may be in it"), "{lost}");
         let outline = Outline { facets: &[Field::User], top: 1, buckets: 10, budget: u64::MAX };
         let overview = lake.overview(&Query::default(), outline).await.unwrap();
         assert_eq!(overview.matched, 9);
-        assert_eq!(overview.read.skipped.len(), 8);
+        assert_eq!(overview.read.skipped.len(), 9);
     });
 }
 

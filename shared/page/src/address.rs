@@ -217,7 +217,7 @@ fn clock(given: &str) -> String {
 
 /// The address of the search that one filter makes, over all records of a span.
 pub(crate) fn search(name: &str, value: &str, span: Span) -> String {
-    Address { span, kind: Kind::All, ..Address::default() }.with(name, value).href()
+    Address { span, kind: Kind::All, ..Address::default() }.with(name, &lake::query::literally(value)).href()
 }
 
 /// A path and pairs as an address.

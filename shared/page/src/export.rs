@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
+use crate::frame::Trouble;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Query as Pairs, State};
@@ -68,7 +69,7 @@ pub(crate) async fn statement(
     tracing::info!(%asking, query = %address.href(), "asked for as a statement");
     match asked.await {
         Ok(statement) => (StatusCode::OK, format!("{statement}\n")).into_response(),
-        Err(error) => (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
+        Err(error) => (Trouble::of(&error).0, format!("{error}\n")).into_response(),
     }
 }
 
@@ -77,7 +78,7 @@ async fn export(viewer: &Viewer, asking: &Asking, address: Address, form: Form) 
     tracing::info!(%asking, query = %address.href(), "exported");
     let (text, complete) = match viewer.file(&address, asking, form).await {
         Ok(file) => file,
-        Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
+        Err(error) => return (Trouble::of(&error).0, format!("{error}\n")).into_response(),
     };
     let (kind, ending) = match form {
         Form::Csv => ("text/csv; charset=utf-8", "csv"),

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 use std::sync::Arc;
 
+use crate::text::plain;
 use crate::{Viewer, assets};
 use cloud::asking::{Asking, Proof};
 
@@ -80,6 +81,21 @@ pub(crate) fn show(template: &impl Template) -> Response {
             tracing::error!(%error, "a page could not be made");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
+    }
+}
+
+impl Trouble {
+    /// What a lake could not answer, with the status that says whose matter it is.
+    pub(crate) fn of(error: &lake::Error) -> (StatusCode, Self) {
+        let (status, way_out) = match error {
+            lake::Error::Query(_) => (StatusCode::BAD_REQUEST, "Change what is asked for."),
+            lake::Error::File { .. } | lake::Error::Part { .. } => {
+                (StatusCode::BAD_GATEWAY, "qtrail rebuild makes the day anew from its log files.")
+            }
+            _ => (StatusCode::BAD_GATEWAY, "Try again; if it stays, see whether the store can be reached."),
+        };
+        let title = "This could not be answered".to_owned();
+        (status, Self { title, what: plain(&error.to_string()), way_out: way_out.to_owned() })
     }
 }
 

@@ -120,6 +120,8 @@ struct Day {
     width: usize,
     marks: Vec<(usize, String, String, String)>,
     ticks: Vec<(usize, String)>,
+    /// Files that could not be read: the counts lack what is in them.
+    unread: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -270,7 +272,10 @@ impl Viewer {
             Some(state) => marks(state, from, to).await.unwrap_or_default(),
             None => Vec::new(),
         };
-        Ok(day_of((from, to), &overview.histogram, &found, &address))
+        let mut day = day_of((from, to), &overview.histogram, &found, &address);
+        day.unread =
+            overview.read.skipped.iter().map(|(object, why)| format!("{}: {}", plain(object), plain(why))).collect();
+        Ok(day)
     }
 }
 
@@ -385,6 +390,7 @@ fn day_of((from, to): (Time, Time), buckets: &[Bucket], found: &[Mark], address:
         width: slots * 10,
         marks: found.iter().map(mark).collect(),
         ticks: hours.map(|time| (at(time), hm(time))).collect(),
+        unread: Vec::new(),
     }
 }
 

@@ -185,12 +185,8 @@ pub(crate) async fn page(
         Ok(Some(detail)) => show(&Page { frame: viewer.frame(&asking, "records", detail.sentence.clone()), detail }),
         Ok(None) => missing(&viewer, &asking, &place),
         Err(error) => {
-            let trouble = Trouble {
-                title: "The record could not be read".to_owned(),
-                what: error.to_string(),
-                way_out: "Try again; if it stays, see whether the store can be reached.".to_owned(),
-            };
-            frame::trouble(viewer.frame(&asking, "records", "Record"), StatusCode::BAD_GATEWAY, &trouble)
+            let (status, trouble) = Trouble::of(&error);
+            frame::trouble(viewer.frame(&asking, "records", "Record"), status, &trouble)
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What stands between a page full of texts that attackers wrote and the person who reads it.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -71,11 +72,12 @@ pub struct Loopback {
 }
 
 impl Loopback {
-    /// A door on this port, for whoever has the token.
-    pub fn new(port: u16, token: &str, asking: Asking) -> Self {
+    /// A door at this address, for whoever has the token.
+    pub fn new(address: SocketAddr, token: &str, asking: Asking) -> Self {
+        let port = address.port();
         Self {
             token: digest(token.as_bytes()),
-            hosts: [format!("127.0.0.1:{port}"), format!("localhost:{port}")],
+            hosts: [address.to_string(), format!("localhost:{port}")],
             // Cookies are shared by all ports of a machine.
             cookie: format!("qtrail-{port}"),
             asking,
@@ -150,7 +152,7 @@ mod tests {
 
     async fn door() -> Router {
         let pages = pages(&[record(1, "RunInstances", "alice")]).await;
-        Loopback::new(8080, TOKEN, Asking::local("alice", trail::time::Time(0))).before(pages)
+        Loopback::new(([127, 0, 0, 1], 8080).into(), TOKEN, Asking::local("alice", trail::time::Time(0))).before(pages)
     }
 
     async fn knock(address: &str, headers: &[(&str, &str)]) -> (StatusCode, HeaderMap) {

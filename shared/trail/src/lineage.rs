@@ -31,11 +31,15 @@ pub fn act(facts: &Facts<'_>, body: &Value, is_meant: &dyn Fn(&str, &str) -> boo
     if facts.read_only {
         return None;
     }
-    let mut places = Places { is_meant, action: &facts.event_name, found: Vec::new() };
+    let mut places = Places { is_meant, action: &facts.event_name, found: Vec::new(), passed: true };
     places.walk(&body["requestParameters"], "", 0);
     places.walk(&body["responseElements"], "", 0);
     let is_subject = places.found.contains(&true);
     let is_named = !places.found.is_empty() || facts.resources.iter().any(|name| is_meant("", name));
+    // A role that another service's call names is handed over to be used, and stays as it is.
+    if is_named && !places.found.is_empty() && places.passed && facts.event_source != "iam.amazonaws.com" {
+        return Some(Act::Use);
+    }
     is_named.then(|| judge(facts, is_subject || is_object(facts, &places.found)))
 }
 
@@ -64,12 +68,15 @@ struct Places<'p> {
     is_meant: &'p dyn Fn(&str, &str) -> bool,
     action: &'p str,
     found: Vec<bool>,
+    /// Whether all that was found so far are ARNs of roles.
+    passed: bool,
 }
 
 impl Places<'_> {
     fn walk(&mut self, value: &Value, key: &str, depth: u8) {
         match value {
             Value::String(text) if (self.is_meant)(key, text) => {
+                self.passed &= text.contains(":role/");
                 self.found.push(is_subject(self.action, key, depth));
             }
             Value::Array(elements) => elements.iter().for_each(|element| self.walk(element, key, depth)),
@@ -319,7 +326,8 @@ fn session(arn: &str) -> Option<&str> {
 pub fn service(facts: &Facts<'_>) -> String {
     let said = [&facts.invoked_by, &facts.source_ip, &facts.user_agent];
     let found = said.into_iter().find(|name| name.ends_with(".amazonaws.com"));
-    found.or(said.into_iter().find(|name| !name.is_empty())).map_or("an AWS service".to_owned(), ToString::to_string)
+    // An address or a tool is no service's name.
+    found.or(Some(said[0]).filter(|name| !name.is_empty())).map_or("an AWS service".to_owned(), ToString::to_string)
 }
 
 /// Something through which people make a service act.

@@ -115,10 +115,14 @@ fn leaves(metadata: &ParquetMetaData) -> [Option<usize>; ALL.len()] {
 /// The footer of a part.
 pub(super) async fn open(source: &Source, object: &ObjectMeta) -> Result<Arc<Footer>, Trouble> {
     let name = version(object);
+    source.opened();
     if let Some(footer) = source.shelves.footers.get(&name) {
         return Ok(footer);
     }
-    source.opened();
+    // A range of an empty file is a failure of the store, as stores see it.
+    if object.size == 0 {
+        return Err(Trouble::File(damaged(object, &"it is empty")));
+    }
     let mut wanted: u64 = if source.is_remote { 256 << 10 } else { 64 << 10 };
     loop {
         let tail = source.get(object, Some(object.size.saturating_sub(wanted)..object.size)).await?;

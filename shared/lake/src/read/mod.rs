@@ -127,13 +127,17 @@ impl Lake {
         Ok(Used { actors: all.usage(), read: source.read() })
     }
 
-    /// One record. Knowing its day makes it one day's work.
+    /// One record. Knowing its day makes it one day's work. Where it is not found and a file cannot be read, that is an
+    /// error: nobody knows that it is not there.
     pub async fn record(&self, day: Option<Day>, account: &str, id: &str) -> Result<Option<Facts<'static>>, Error> {
         let mut query = Query::of([("id", id), ("account", account)])?;
         query.from = day.map(Day::start);
         query.to = day.map(Day::end);
         let answer = self.search(&query, &Page { limit: 1, json: true, ..Page::default() }).await?;
-        Ok(answer.rows.into_iter().next())
+        match (answer.rows.into_iter().next(), answer.read.skipped.into_iter().next()) {
+            (None, Some((object, why))) => Err(Error::file(object, format!("{why}; the record may be in it"))),
+            (found, _) => Ok(found),
+        }
     }
 
     /// Which days there are.

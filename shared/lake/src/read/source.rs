@@ -101,7 +101,10 @@ impl Source {
 
     /// A file cannot be used.
     pub(super) fn skip(&self, path: &Path, error: &Error) {
-        let entry = (path.to_string(), error.to_string());
+        let (path, said) = (path.to_string(), error.to_string());
+        // Most errors begin with the object, which stands beside them here.
+        let why = said.strip_prefix(&path).map_or(said.as_str(), |rest| rest.trim_start_matches([':', ' '])).to_owned();
+        let entry = (path, why);
         self.skipped.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
     }
 

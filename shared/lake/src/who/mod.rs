@@ -43,6 +43,9 @@ pub struct Who {
     pub more: bool,
     /// Whether files could not be read, so that something may be missing.
     pub partial: bool,
+    /// The files that could not be read, as far as they were looked at for deeds: object and reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<(String, String)>,
 }
 
 /// Something that was done to a resource, or was to be.
@@ -236,6 +239,7 @@ impl Lake {
             uses: 0,
             more: false,
             partial: false,
+            skipped: Vec::new(),
         };
         let mut followed = Followed { lake: self, chains: HashMap::new() };
         let (named, arn) = (Pattern::Named(resource.to_owned()), Arn::parse(resource));
@@ -265,6 +269,7 @@ impl Lake {
         let page = Page { limit: MOST_DEEDS, json: true, ..Page::default() };
         let answer = self.search(&query, &page).await?;
         (who.more, who.partial) = (answer.next.is_some(), answer.read.is_partial());
+        who.skipped = answer.read.skipped;
         let mut rows = answer.rows;
         if let Some(after) = answer.next {
             // The creation is asked for first of all, and it is the oldest.

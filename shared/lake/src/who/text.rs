@@ -152,13 +152,17 @@ impl fmt::Display for Issued {
 }
 
 impl Issued {
-    fn level(&self, f: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
+    /// The key and what it was used for, without what it gave out.
+    pub fn line(&self) -> String {
         let actions: Vec<String> =
             self.actions.iter().map(|(name, count)| format!("{count} {}", shown(name))).collect();
-        write!(f, "{:1$}{2}: {3} records", "", depth, shown(&self.key), self.records)?;
-        if !actions.is_empty() {
-            write!(f, ": {}", actions.join(", "))?;
-        }
+        let records = if self.records == 1 { "record" } else { "records" };
+        let used = if actions.is_empty() { String::new() } else { format!(": {}", actions.join(", ")) };
+        format!("{}: {} {records}{used}", shown(&self.key), self.records)
+    }
+
+    fn level(&self, f: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
+        write!(f, "{:1$}{2}", "", depth, self.line())?;
         for below in &self.keys {
             f.write_str("\n")?;
             below.level(f, depth + 2)?;

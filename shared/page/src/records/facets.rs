@@ -1,7 +1,7 @@
 //! What is beside the table: the most frequent values of each field.
 
 use lake::answer::Facet;
-use lake::query::Field;
+use lake::query::{Field, literally};
 
 use super::table::short_service;
 use crate::Viewer;
@@ -64,12 +64,12 @@ pub(super) fn counted(
         title: plain(text),
         count: number(*count),
         share: (count * 100 / most).max(1),
-        only: address.with(field.name(), text).href(),
-        without: address.with(field.name(), &format!("!{text}")).href(),
+        only: address.with(field.name(), &literally(text)).href(),
+        without: address.with(field.name(), &format!("!{}", literally(text))).href(),
         ask: if text.contains(char::is_whitespace) {
-            format!("{}=\"{text}\"", field.name())
+            format!("{}=\"{}\"", field.name(), literally(text))
         } else {
-            format!("{}={text}", field.name())
+            format!("{}={}", field.name(), literally(text))
         },
     };
     let more = facet.distinct.saturating_sub(facet.values.len() as u64);
