@@ -23,6 +23,8 @@ use crate::support::moto::{Call, Moto};
 use crate::support::s3::S3;
 use crate::support::{ACCESS_KEY, REGION, SECRET_KEY};
 
+mod joined;
+
 const ROLE: &str = "AWSReservedSSO_Ops_0123456789abcdef";
 
 /// An organization: its management account, and a member with people in it, where this system lives.
