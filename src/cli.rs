@@ -375,6 +375,20 @@ pub(crate) enum Lines {
     Ndjson,
 }
 
+/// How AWS is asked.
+#[derive(Debug, Args)]
+pub(crate) struct SnapshotArgs {
+    /// A profile of your AWS configuration
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// The role that asks in other accounts
+    #[arg(long, value_name = "NAME", default_value = "QuickInfraTrailAudit")]
+    pub(crate) role: String,
+    /// What those roles want to be told
+    #[arg(long, value_name = "ID")]
+    pub(crate) external_id: Option<String>,
+}
+
 /// What is done with reviews.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ReviewAction {
@@ -384,6 +398,18 @@ pub(crate) enum ReviewAction {
     Open {
         /// The review, as its population is stored: 2026-Q4
         review: String,
+    },
+    /// Open a review of one person who leaves
+    Leaver {
+        /// The person, as people.csv has them
+        person: String,
+    },
+    /// Ask AWS who has access, and keep the answers: what reviews are opened over and `qtrail who-can` is answered from
+    Snapshot(SnapshotArgs),
+    /// Bring the people's list
+    People {
+        /// people.csv: person, aliases, manager, status, start, end
+        file: PathBuf,
     },
     /// How a review stands, or one subject of it
     Show {

@@ -1,27 +1,39 @@
 //! `qtrail review`: who has access, what is decided about it, and what came of that, in a folder.
 
 use std::io::Write as _;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use cloud::asking::Asking;
-use cloud::review::log::{Opened, Opening, Reviews, Source, Who};
-use cloud::stores::{Place, folder};
+use cloud::collect::{Collector, Options};
+use cloud::deployment::sdk_config_of;
+use cloud::review::collect::Taking;
+use cloud::review::log::{Opened, Reviews, Who};
+use cloud::review::opening::Making;
+use cloud::review::store::Store;
+use cloud::stores::folder;
+use lake::Lake;
 use serde_json::{Value, json};
 use trail::review::standing::{Line, Remedy, Stage};
-use trail::review::{Decision, Entry, Known, Period, Population, Standing, Subject};
-use trail::time::Time;
+use trail::review::{Decision, Entry, Period, Standing, Subject};
+use trail::settings::Settings;
 
 use crate::Ending;
-use crate::cli::{DecideArgs, Lines, ReviewAction, ReviewArgs};
+use crate::cli::{DecideArgs, Lines, ReviewAction, ReviewArgs, SnapshotArgs};
 use crate::output::{self, Printer};
 use crate::{findings, input, place};
 
-/// What a review is about that is opened by hand: so much before its population was taken, in seconds.
-const SPAN_SECONDS: i64 = 92 * 86_400;
+/// How long snapshots of all accounts may take.
+const SNAPSHOTS: Duration = Duration::from_hours(4);
+
+/// How many days of records a review for one who leaves looks back.
+const LEAVER_DAYS: i64 = 90;
 
 /// What the command works with.
 struct Desk<'d> {
-    reviews: Reviews<'d, Place>,
+    reviews: Reviews<'d, Store>,
+    lake: Lake,
+    settings: &'d Settings,
     asking: Asking,
     format: Lines,
 }
@@ -36,10 +48,12 @@ pub(crate) async fn run(arguments: ReviewArgs) -> anyhow::Result<Ending> {
     }
     let settings = input::settings(arguments.state.settings.as_deref())?;
     let state = place::embedded(&arguments.state.data).await?;
-    let source = folder(&arguments.state.data)?;
+    let place = folder(&arguments.state.data)?;
+    let lake = Lake::new(place.store.clone(), place.prefix.clone());
+    let source = Store::new(place);
     let reviews = Reviews { state: &state, settings: &settings, source: &source, local: true };
     let asking = Asking::local(&findings::who(), cloud::deployment::now());
-    Desk { reviews, asking, format: arguments.format }.run(arguments.action).await
+    Desk { reviews, lake, settings: &settings, asking, format: arguments.format }.run(arguments.action).await
 }
 
 impl Desk<'_> {
@@ -47,6 +61,9 @@ impl Desk<'_> {
         match action {
             ReviewAction::List => self.list().await?,
             ReviewAction::Open { review } => self.open(&review).await?,
+            ReviewAction::Leaver { person } => self.leaver(&person).await?,
+            ReviewAction::Snapshot(asked) => return self.snapshot(&asked).await,
+            ReviewAction::People { file } => self.people(&file).await?,
             ReviewAction::Show { review, subject: None } => self.show(&review).await?,
             ReviewAction::Show { review, subject: Some(subject) } => self.show_subject(&review, &subject).await?,
             ReviewAction::Subjects { review, undecided } => self.subjects(&review, undecided).await?,
@@ -88,21 +105,44 @@ impl Desk<'_> {
     }
 
     async fn open(&self, review: &str) -> anyhow::Result<()> {
-        let Some((population, sha256)) = self.reviews.source.population(review).await? else {
-            bail!("there is no reviews/{review}/population.json.gz: take a snapshot first");
-        };
-        let path = format!("reviews/{review}/population.json.gz");
-        let opening = Opening {
-            period: period(review, &population),
-            population: &population,
-            stored: (path, sha256),
-            known: Known::default(),
-            leaver: None,
-        };
-        if !self.reviews.open(opening, self.asking.at).await? {
+        let period = Period::parse(review, self.settings.review.first_month)?;
+        self.open_over(&period, None).await
+    }
+
+    async fn leaver(&self, person: &str) -> anyhow::Result<()> {
+        self.open_over(&Period::of_leaver(person, self.asking.at, LEAVER_DAYS), Some(person)).await
+    }
+
+    async fn open_over(&self, period: &Period, leaver: Option<&str>) -> anyhow::Result<()> {
+        let making = Making { lake: &self.lake, settings: self.settings, store: self.reviews.source };
+        let review = &period.id;
+        let Some(subjects) = making.open(&self.reviews, (period, leaver), self.asking.at).await? else {
             bail!("review {review} is open already: qtrail review show {review}");
-        }
-        output::note(&format!("{review} is open: {} subjects", population.subjects.len()));
+        };
+        output::note(&format!("{review} is open: {subjects} subjects"));
+        Ok(())
+    }
+
+    /// Asks AWS who has access, with a person's own credentials.
+    async fn snapshot(&self, asked: &SnapshotArgs) -> anyhow::Result<Ending> {
+        let options = Options {
+            role: asked.role.clone(),
+            external_id: asked.external_id.clone().unwrap_or_default(),
+            ..Options::default()
+        };
+        let collector = Collector::connect(&sdk_config_of(asked.profile.as_deref()).await, options).await?;
+        let taking = Taking { collector: &collector, settings: self.settings, store: self.reviews.source };
+        let progress = taking.take(self.asking.at, Instant::now() + SNAPSHOTS).await?;
+        output::note(&format!("{} accounts are taken, {} are left", progress.taken.len(), progress.left.len()));
+        Ok(if progress.left.is_empty() { Ending::Done } else { Ending::Unread })
+    }
+
+    async fn people(&self, file: &std::path::Path) -> anyhow::Result<()> {
+        let list = std::fs::read(file).with_context(|| format!("{}", file.display()))?;
+        let people = self.reviews.source.put_people(&list, &self.asking.to_string(), self.asking.at).await;
+        let people = people.with_context(|| format!("{}", file.display()))?;
+        people.warnings.iter().for_each(|warning| output::note(warning));
+        output::note(&format!("{} persons", people.iter().count()));
         Ok(())
     }
 
@@ -209,11 +249,6 @@ fn found<'s>(standing: &'s Standing, subject: &str) -> anyhow::Result<(&'s Subje
     subjects.find(|(known, _)| is(known)).with_context(|| {
         format!("the review has no subject `{subject}`: `qtrail review subjects` lists them by number and id")
     })
-}
-
-fn period(review: &str, population: &Population) -> Period {
-    let to = population.taken;
-    Period { id: review.to_owned(), from: Time(to.0 - SPAN_SECONDS), to }
 }
 
 fn summary(opened: &Opened, standing: &Standing, missing: &[String]) -> String {

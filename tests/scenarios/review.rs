@@ -1,28 +1,46 @@
 //! An access review on one machine: decided, carried out, and proven by the very log files that are read.
 
+use std::path::Path;
 use std::process::Output;
+
+use trail::record::{digest, hex};
 
 use super::command::{command, stderr, stdout};
 use super::*;
 
-/// A population of two users: the machine's user is the reviewer of one, and is the other one.
-fn population(reviewer: &str) -> Value {
-    let user = |number: u32, name: &str, reviewer: &str| {
-        json!({
-            "number": number, "id": format!("arn:aws:iam::{ACCOUNT}:user/{name}"), "kind": "user", "account": ACCOUNT,
-            "name": name, "unique_id": format!("AIDA{number}"), "person": null,
-            "grants": [{"kind": "access_key", "name": format!("AKIA{number}"), "via": ""}],
-            "privileged": false, "privileged_by": [], "mfa": null, "keys": [], "trusts": [], "created": null,
-            "created_by": null, "last_used": "2026-11-19T00:00:00Z", "actors": [],
-            "usage": {"records": 0, "writes": 0, "refused": 0, "first": null, "last": null, "services": {},
-                "actions": {}, "keys": {}, "samples": []},
-            "reviewer": reviewer, "joined": false,
-        })
+const MALLORY: &str = "arn:aws:iam::111122223333:user/mallory";
+
+const REVIEWER: &str = "arn:aws:iam::111122223333:user/reviewer";
+
+/// What AWS said on the first day of the quarter: two users, one of whom is the machine's own.
+fn snapshot(data: &Path) {
+    let allow = json!({"Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::a/*"}]});
+    let user = |name: &str| {
+        json!({"UserName": name, "UserId": format!("AIDA{name}"), "CreateDate": "2024-01-01T00:00:00Z",
+            "Arn": format!("arn:aws:iam::{ACCOUNT}:user/{name}"),
+            "UserPolicyList": [{"PolicyName": "own", "PolicyDocument": allow}]})
     };
-    json!({
-        "taken": "2026-11-20T00:00:00Z", "scope": [], "receipts": [], "unknown": [], "gaps": [], "people_sha256": "",
-        "people_by": "", "subjects": [user(1, "mallory", reviewer), user(2, reviewer, "somebody-else")],
-    })
+    let details = json!({"UserDetailList": [user("mallory"), user("reviewer")], "RoleDetailList": [],
+        "GroupDetailList": [], "Policies": []});
+    let told = |call: &str, body: Value| json!({"call": call, "account": ACCOUNT, "region": "global", "time": "2026-10-01T00:00:00Z", "body": body});
+    let answers = json!([
+        told("iam:GetAccountAuthorizationDetails", details),
+        // base64 of `user,arn` and no rows.
+        told("iam:GetCredentialReport", json!({"Content": "dXNlcixhcm4K"})),
+        told("iam:ListVirtualMFADevices", json!({"VirtualMFADevices": []})),
+        told("iam:ListSAMLProviders", json!({"SAMLProviderList": []})),
+        told("iam:ListOpenIDConnectProviders", json!({"OpenIDConnectProviderList": []})),
+        told("sso:ListInstances", json!({"Instances": []})),
+    ]);
+    let whole = json!({"version": 1, "account": ACCOUNT, "taken": "2026-10-01T00:00:00Z", "answers": answers});
+    let bytes = crate::support::s3::gzip(whole.to_string().as_bytes());
+    let folder = data.join("access/20261001T000000Z");
+    std::fs::create_dir_all(&folder).expect("made");
+    let complete = json!({"taken": "2026-10-01T00:00:00Z", "accounts": {ACCOUNT: hex(&digest(&bytes))}});
+    std::fs::write(folder.join(format!("{ACCOUNT}.json.gz")), bytes).expect("written");
+    std::fs::write(folder.join("complete.json"), complete.to_string()).expect("written");
+    let owner = format!("[accounts.{ACCOUNT}]\nname = \"prod\"\nowner = \"reviewer\"\n");
+    std::fs::write(data.join("config.toml"), owner).expect("written");
 }
 
 struct Folder {
@@ -32,16 +50,14 @@ struct Folder {
 impl Folder {
     fn new() -> Self {
         let data = tempfile::tempdir().expect("a folder");
-        let place = data.path().join("reviews/2026-Q4");
-        std::fs::create_dir_all(&place).expect("a folder");
-        let bytes = crate::support::s3::gzip(population("reviewer").to_string().as_bytes());
-        std::fs::write(place.join("population.json.gz"), bytes).expect("written");
+        snapshot(data.path());
         Self { data }
     }
 
     fn qtrail(&self, arguments: &[&str]) -> Output {
         let mut command = command();
         command.args(arguments).arg("--data").arg(self.data.path()).env("USER", "reviewer");
+        command.arg("--settings").arg(self.data.path().join("config.toml"));
         command.output().expect("qtrail runs")
     }
 
@@ -58,7 +74,7 @@ impl Folder {
     }
 
     fn remedy(&self) -> Value {
-        let shown = self.done(&["review", "show", "2026-Q4", "1", "--format", "ndjson"]);
+        let shown = self.done(&["review", "show", "2026-Q4", MALLORY, "--format", "ndjson"]);
         serde_json::from_str::<Value>(&shown).expect("JSON")["standing"]["remedy"].clone()
     }
 }
@@ -68,15 +84,16 @@ fn a_revocation_is_decided_carried_out_and_proven() {
     let folder = Folder::new();
     folder.done(&["review", "open", "2026-Q4"]);
     assert!(folder.refused(&["review", "open", "2026-Q4"]).contains("open already"));
-    assert!(folder.refused(&["review", "decide", "2026-Q4", "2", "keep"]).contains("own access"));
+    assert!(folder.refused(&["review", "decide", "2026-Q4", REVIEWER, "keep"]).contains("own access"));
     let sheet = folder.done(&["review", "sheet", "2026-Q4"]);
-    let filled = sheet.replacen(",reviewer,,,,,", ",reviewer,,revoke,,,OPS-1", 1);
+    let row = sheet.lines().find(|line| line.contains(MALLORY)).expect("a row");
+    let filled = sheet.replace(row, &row.replacen(",reviewer,,,,,", ",reviewer,,revoke,,,OPS-1", 1));
     assert_ne!(sheet, filled, "{sheet}");
     let file = folder.data.path().join("review.csv");
     std::fs::write(&file, filled).expect("written");
     folder.done(&["review", "propose", "2026-Q4", file.to_str().expect("UTF-8")]);
     assert_eq!(folder.remedy(), "none", "a proposal takes nothing away");
-    folder.done(&["review", "confirm", "2026-Q4", "1"]);
+    folder.done(&["review", "confirm", "2026-Q4", MALLORY]);
     let refused = folder.refused(&["review", "sign-off", "2026-Q4", "--statement", "All is well."]);
     assert!(refused.contains("review.approvers"), "{refused}");
 
@@ -89,6 +106,6 @@ fn a_revocation_is_decided_carried_out_and_proven() {
         folder.done(&["ingest", path.to_str().expect("UTF-8")]);
         assert_eq!(folder.remedy(), "seen_in_log");
     }
-    let shown = folder.done(&["review", "show", "2026-Q4", "1"]);
+    let shown = folder.done(&["review", "show", "2026-Q4", MALLORY]);
     assert_eq!(shown.matches("DeleteUser mallory").count(), 1, "each record once: {shown}");
 }

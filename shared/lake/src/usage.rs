@@ -29,7 +29,7 @@ pub struct Provisions {
 }
 
 /// A record that gave access to somebody.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Provision {
     /// The record.
     pub record: RecordId,

@@ -1,6 +1,4 @@
 //! The schedule of reviews: what is late, overdue, gone or new is found, and reviewers are reminded.
-//!
-//! Invoked with `{"do":"check"}` daily.
 
 use serde_json::{Value, json};
 use trail::detections::reviews::{About, REVIEW_LATE, REVIEW_OVERDUE, found};
@@ -13,10 +11,9 @@ use trail::time::Time;
 
 use super::log::{Opened, Reviews, Source};
 use super::proof::account_of;
-use crate::deployment::{Deployment, now};
+use crate::deployment::Deployment;
 use crate::error::Error;
 use crate::raise::raise;
-use crate::settings::Engines;
 use crate::state::{Append, Notice, ReviewMeta};
 
 /// Reviewers are reminded so long before all has to be decided, in seconds.
@@ -28,35 +25,24 @@ const CYCLE_SECONDS: i64 = (92 + 14) * 86_400;
 /// How long a review is looked after once it is signed off, in seconds: until the one after the next.
 const AFTER_SECONDS: i64 = 200 * 86_400;
 
-/// The handler behind the `review` function.
+/// Looks after reviews.
 #[derive(Debug)]
-pub struct Review<S> {
-    deployment: Deployment,
-    engines: Engines,
+pub struct Review<'d, S> {
+    deployment: &'d Deployment,
     source: S,
 }
 
-impl<S: Source> Review<S> {
-    /// A handler for this deployment, with populations from here.
-    pub fn new(deployment: Deployment, source: S) -> Self {
-        Self { deployment, engines: Engines::default(), source }
-    }
-
-    /// Does what the invocation asks for.
-    pub async fn handle(&self, invocation: Value) -> Result<Value, Error> {
-        let now = now();
-        let engine = self.engines.current(&self.deployment, now).await?;
-        match invocation["do"].as_str() {
-            Some("check") => self.check(engine.settings(), now).await,
-            _ => Err(Error::Configuration("the invocation is not {\"do\":\"check\"}".to_owned())),
-        }
+impl<'d, S: Source> Review<'d, S> {
+    /// For this deployment, with populations from here.
+    pub fn new(deployment: &'d Deployment, source: S) -> Self {
+        Self { deployment, source }
     }
 
     /// Looks after every review that is not over. One that cannot be read keeps none of the others back.
     pub async fn check(&self, settings: &Settings, now: Time) -> Result<Value, Error> {
         let (mut checked, mut failed) = (0_u64, None);
         let reviews = self.deployment.state.reviews().await?;
-        raise(&self.deployment, settings, missed(&reviews, now).into_iter().collect(), now).await?;
+        raise(self.deployment, settings, missed(&reviews, now).into_iter().collect(), now).await?;
         for meta in reviews {
             match self.check_one(&meta, (settings, now)).await {
                 Ok(()) => checked += 1,
@@ -78,13 +64,13 @@ impl<S: Source> Review<S> {
         if standing.signed_off.as_ref().is_some_and(|(at, _)| now.0 - at.0 > AFTER_SECONDS) {
             return Ok(());
         }
-        if let Some((later, sha256)) = self.source.later(opened.meta.taken).await? {
+        if let Some((later, sha256)) = self.source.later(opened.meta.taken, settings).await? {
             state.append(id, now, |log| Ok(compared(&reviews, &opened, (log, &later, &sha256), now))).await?;
             reviews.wait_for(id, None).await?;
         }
         let opened = reviews.load(id).await?;
         let standing = reviews.standing(&opened, now);
-        raise(&self.deployment, settings, findings(&opened, &standing, now), now).await?;
+        raise(self.deployment, settings, findings(&opened, &standing, now), now).await?;
         let is_time = standing.signed_off.is_none() && !standing.is_ready() && now.0 >= meta.due.0 - REMIND_SECONDS;
         if is_time && reviews.remind(id, now).await? {
             state.owe(&Notice::Review(id.to_owned())).await?;

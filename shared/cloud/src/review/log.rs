@@ -1,9 +1,6 @@
 //! Everything that happens to a review: checked against the rules, and put behind its log.
 
 use std::future::Future;
-use std::io::Read;
-
-use flate2::read::GzDecoder;
 use trail::review::rules::Rules;
 use trail::review::sheet::{self, Sheet};
 use trail::review::standing::At;
@@ -14,7 +11,6 @@ use trail::time::Time;
 use crate::asking::{Asking, Proof};
 use crate::error::Error;
 use crate::state::{ReviewMeta, State};
-use crate::stores::Place;
 
 /// Where populations and the people's list are.
 pub trait Source: Sync {
@@ -28,7 +24,11 @@ pub trait Source: Sync {
     fn persons(&self) -> impl Future<Output = Result<Self::Persons, Error>> + Send;
 
     /// The newest population that was taken after this time, with its hash.
-    fn later(&self, than: Time) -> impl Future<Output = Result<Option<(Population, String)>, Error>> + Send;
+    fn later(
+        &self,
+        than: Time,
+        settings: &Settings,
+    ) -> impl Future<Output = Result<Option<(Population, String)>, Error>> + Send;
 }
 
 /// Reviews, and who may do what with them.
@@ -315,32 +315,4 @@ fn decided(by: &By, subject: &str, decision: Decision) -> (Option<By>, Act) {
 fn has_decided(log: &[Entry], id: &str, by: &By, at: Time) -> bool {
     let is = |entry: &&Entry| matches!(&entry.act, Act::Decided { subject, .. } if subject == id);
     log.iter().rev().find(is).is_some_and(|entry| entry.at == at && entry.by.as_ref() == Some(by))
-}
-
-/// The largest population, inflated, in bytes.
-const LARGEST: u64 = 1 << 30;
-
-/// A folder or bucket without a people's list.
-impl Source for Place {
-    type Persons = ();
-
-    async fn population(&self, review: &str) -> Result<Option<(Population, String)>, Error> {
-        let key = self.join(&["reviews", review, "population.json.gz"]);
-        let Some((bytes, _)) = self.fetch(key.as_ref()).await? else { return Ok(None) };
-        let sha256 = trail::record::hex(&trail::record::digest(&bytes));
-        let damaged = |problem: String| Error::Configuration(format!("{key}: {problem}"));
-        let mut text = Vec::new();
-        let inflated = GzDecoder::new(&bytes[..]).take(LARGEST).read_to_end(&mut text);
-        inflated.map_err(|e| damaged(e.to_string()))?;
-        let population = serde_json::from_slice(&text).map_err(|e| damaged(e.to_string()))?;
-        Ok(Some((population, sha256)))
-    }
-
-    async fn persons(&self) -> Result<(), Error> {
-        Ok(())
-    }
-
-    async fn later(&self, _than: Time) -> Result<Option<(Population, String)>, Error> {
-        Ok(None)
-    }
 }

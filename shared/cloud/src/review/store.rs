@@ -121,12 +121,13 @@ impl Store {
 
     /// Each account's snapshot, if it is the one that was written.
     async fn access(&self, taken: Time, complete: &Complete) -> Result<Vec<Snapshot>, Error> {
-        let each = stream::iter(&complete.accounts).map(async |(account, expected)| {
+        // Owned: a future that borrows from the list could not be handed between threads.
+        let each = stream::iter(complete.accounts.clone()).map(|(account, expected)| async move {
             let parts = ["access", &basic(taken), &format!("{account}.json.gz")];
             let path = parts.join("/");
             let bytes = self.bytes(&parts).await?;
             let bytes = bytes.ok_or_else(|| damaged(&path, "it is gone; take the snapshot again"))?;
-            if sha256(&bytes) != *expected {
+            if sha256(&bytes) != expected {
                 return Err(damaged(&path, "it was changed since it was taken; take the snapshot again"));
             }
             Snapshot::read(&inflated(&path, &bytes)?).map_err(|e| damaged(&path, e))
@@ -137,6 +138,11 @@ impl Store {
     /// Keeps the population of a period.
     pub async fn put_population(&self, period: &str, population: &Population) -> Result<Kept, Error> {
         self.put(&["reviews", segment(period)?, "population.json.gz"], zipped(population)?).await
+    }
+
+    /// Keeps what the snapshots of a time make of who has access, beside them.
+    pub async fn put_later(&self, taken: Time, population: &Population) -> Result<Kept, Error> {
+        self.put(&["access", &basic(taken), "population.gz"], zipped(population)?).await
     }
 
     /// The population of a period, with the hash of its stored bytes.

@@ -60,7 +60,7 @@ impl Source for Shelf {
         Ok(Listed)
     }
 
-    async fn later(&self, _than: Time) -> Result<Option<(Population, String)>, Error> {
+    async fn later(&self, _than: Time, _settings: &Settings) -> Result<Option<(Population, String)>, Error> {
         Ok(self.later.clone().map(|later| (later, "later".to_owned())))
     }
 }
@@ -285,7 +285,7 @@ async fn the_schedule_compares_reminds_and_appends() {
     later.subjects = vec![later.subjects[0].clone(), user(2, "frank", "bob")];
     shelf.later = Some(later);
     let state = deployment.state.clone();
-    let handler = Review::new(deployment, shelf);
+    let handler = Review::new(&deployment, shelf);
     for _ in 0..2 {
         handler.check(&settings, day(26)).await.expect("checked");
     }

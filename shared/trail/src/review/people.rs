@@ -111,6 +111,12 @@ struct Row {
     aliases: Vec<String>,
 }
 
+impl super::Persons for People {
+    fn person(&self, name: &str) -> Option<String> {
+        self.find([name]).map(|person| person.id.clone())
+    }
+}
+
 impl People {
     /// Reads a list: UTF-8 with or without a byte order mark, columns in any order.
     pub fn read(bytes: &[u8]) -> Result<Self, PeopleError> {

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::decision::{Act, By, Decision, Entry, Verb};
 use super::effect::{Known, LONGEST_SESSION, Open, Plan};
+use super::period;
 use super::population::{Population, Subject};
 use crate::settings::Review;
 use crate::time::Time;
@@ -443,19 +444,7 @@ fn due(subject: &Subject, decided: Time, taken: Time, at: At<'_>) -> Time {
     };
     let urgent = subject.privileged || subject.person.as_ref().is_some_and(left);
     let days = if urgent { at.settings.urgent_days } else { at.settings.revocation_days };
-    business_days_after(decided, days)
-}
-
-/// The last second of the business day that lies so many after a time. Mondays to Fridays, in UTC.
-pub(super) fn business_days_after(from: Time, days: i64) -> Time {
-    let mut day = from.0.div_euclid(DAY);
-    let mut left = days;
-    while left > 0 {
-        day += 1;
-        // 1970 began on a Thursday.
-        left -= i64::from((day + 3).rem_euclid(7) < 5);
-    }
-    Time((day + 1) * DAY - 1)
+    period::due(decided, days)
 }
 
 impl Progress {
