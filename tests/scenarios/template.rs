@@ -995,7 +995,7 @@ fn the_viewer_reads_and_writes_nothing_but_what_people_decide() {
             list(&statement["Action"]).filter(|one| writes.iter().any(|word| one.contains(word))).collect();
         if !written.is_empty() {
             let keys = &statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"];
-            assert_eq!(keys, &json!(["F#*", "TH#*", "R#*", "ASKED#*"]), "{written:?}");
+            assert_eq!(keys, &json!(["F#*", "TH#*", "R#*", "EFFECTS", "ASKED#*"]), "{written:?}");
             assert_eq!(statement["Condition"]["Null"]["dynamodb:LeadingKeys"], "false", "a write without a key");
         }
     }
@@ -1068,7 +1068,7 @@ fn what_the_review_function_reports_of_others_it_cannot_have_written() {
     let writes = |one: &Value| list(&one["Action"]).any(|action| action == "dynamodb:PutItem");
     let writing: Vec<_> = role_statements(&stack, "ReviewRole").into_iter().filter(writes).collect();
     let [writing] = &writing[..] else { panic!("one statement writes to the table: {writing:?}") };
-    let keys = json!(["R#*", "REVIEWS", "PACKS", "F#*", "TH#*", "ALERTS#*", "SETTINGS"]);
+    let keys = json!(["R#*", "REVIEWS", "EFFECTS", "PACKS", "N#*", "F#*", "TH#*", "ALERTS#*", "SETTINGS"]);
     assert_eq!(writing["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"], keys);
     assert_eq!(writing["Condition"]["Null"]["dynamodb:LeadingKeys"], "false", "a write without a key");
 }

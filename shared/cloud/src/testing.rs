@@ -48,7 +48,7 @@ pub(crate) async fn write(mut stream: TcpStream, (status, body): (u16, String)) 
     stream.write_all((fields + &body).as_bytes()).await.unwrap();
 }
 
-/// An empty table that knows gets, puts where nothing is, deletions, transactions of puts, ranges, and the feed.
+/// An empty table that knows gets, puts where nothing is, transactions of puts, ranges, and the feed.
 pub(crate) async fn table() -> State {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -95,11 +95,6 @@ fn answer(items: &mut BTreeMap<(String, String), Value>, operation: &str, body: 
             let feed = &body["ExpressionAttributeValues"][":feed"];
             let found: Vec<&Value> = items.values().filter(|item| item["feed"] == *feed).collect();
             (200, json!({"Items": found, "Count": found.len()}))
-        }
-        "DeleteItem" => {
-            assert!(body["ConditionExpression"].is_null());
-            items.remove(&key(&body["Key"]));
-            (200, json!({}))
         }
         "Query" => {
             let value = |name: &str| body["ExpressionAttributeValues"][name]["S"].as_str().unwrap().to_owned();

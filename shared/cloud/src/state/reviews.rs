@@ -118,20 +118,17 @@ impl State {
         winner.map_or(Ok(true), |winner| Ok(read::<Entry>(&winner)? == *entry))
     }
 
-    /// Keeps what is waited for of a subject; `None`: nothing any more.
+    /// Keeps what is waited for of a subject; `None`: nothing any more. Nothing is deleted: nobody who decides may.
     pub async fn keep_open(&self, (review, number): (&str, u32), open: Option<&Open>) -> Result<(), Error> {
         let key = keys(EFFECTS, &format!("{review}#{number:010}"));
-        let Some(open) = open else {
-            let delete = self.client.delete_item().table_name(&self.table).set_key(Some(key));
-            return delete.send().await.map(drop).map_err(|e| Error::state("DeleteItem", e));
-        };
-        self.put(document(key, open)?).await
+        self.put(document(key, &open)?).await
     }
 
     /// Everything that is waited for.
     pub async fn open_effects(&self) -> Result<Vec<Open>, Error> {
         let items = self.query_range(EFFECTS, ("!", "~")).await?;
-        items.iter().map(read).collect()
+        let open = items.iter().map(read::<Option<Open>>).collect::<Result<Vec<_>, _>>()?;
+        Ok(open.into_iter().flatten().collect())
     }
 }
 
