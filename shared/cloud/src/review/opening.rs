@@ -70,7 +70,8 @@ impl Making<'_> {
         let used = self.lake.usage(period.from, period.to).await?;
         let begin = Time(period.from.0 - LOOK_BACK);
         let given = self.lake.provisions(Some(begin), None).await?;
-        let provisioners = provisioners(&given.all, &self.settings.review.pipelines);
+        let access = Access::read(snapshots);
+        let provisioners = provisioners(&given.all, &access, &self.settings.review.pipelines);
         let mut population =
             made(self.store, (self.settings, period), snapshots, (&used.actors, &provisioners)).await?;
         let unread = |what: &str, why: String| Gap { account: String::new(), what: what.to_owned(), why };
@@ -99,13 +100,19 @@ async fn made(
     Ok(Population::of(&input))
 }
 
-/// Who created what, by its ARN: the earliest record counts.
-fn provisioners(given: &[Provision], pipelines: &[String]) -> BTreeMap<String, Provisioner> {
+/// Who created what, by the subject's id: the earliest record counts.
+fn provisioners(given: &[Provision], access: &Access, pipelines: &[String]) -> BTreeMap<String, Provisioner> {
+    let set = |arn: &str| Some(access.directory.as_ref()?.permission_sets.get(arn)?.name.as_str());
     let mut all = BTreeMap::new();
     let creations = given.iter().filter(|given| given.action.starts_with("Create"));
     for given in creations {
         let pipeline = pipelines.iter().any(|pattern| glob(pattern, &given.actor));
         let provisioner = || Provisioner { record: given.record.clone(), actor: given.actor.clone(), pipeline };
+        if let Some(given) = &given.assignment
+            && let Some(name) = set(&given.permission_set)
+        {
+            all.insert(format!("sso:{}/{}/{name}", given.principal, given.account), provisioner());
+        }
         let arns = given.resources.iter().filter(|resource| resource.starts_with("arn:"));
         // They come newest first: the last one that is put stays.
         all.extend(arns.map(|arn| (arn.clone(), provisioner())));
@@ -177,10 +184,11 @@ mod tests {
             given("CreateUser", 8, alice, ci),
             given("CreateUser", 5, alice, "arn:aws:iam::111122223333:user/bob"),
         ];
-        let found = provisioners(&all, &["arn:aws:sts::*:assumed-role/terraform/*".to_owned()]);
+        let found = provisioners(&all, &Access::default(), &["arn:aws:sts::*:assumed-role/terraform/*".to_owned()]);
         assert_eq!(found.keys().collect::<Vec<_>>(), [alice]);
         assert_eq!((found[alice].record.id.as_str(), found[alice].pipeline), ("r-5", false));
-        let found = provisioners(&all[..2], &["arn:aws:sts::*:assumed-role/terraform/*".to_owned()]);
+        let found =
+            provisioners(&all[..2], &Access::default(), &["arn:aws:sts::*:assumed-role/terraform/*".to_owned()]);
         assert!(found[alice].pipeline);
     }
 }

@@ -81,11 +81,14 @@ impl<C: Counter> Tallies<C> {
     }
 
     fn count(&self, chunk: &Chunk, pieces: &Arc<Pieces>, hits: &Hits) -> Result<(), ParquetError> {
+        // What a decoder leaves behind that gives up, or panics, is counted for nothing.
+        let mut fresh = self.counter.nothing();
+        self.counter.count(&mut fresh, chunk, pieces, hits)?;
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut tally = free.unwrap_or_else(|| self.counter.nothing());
-        let counted = self.counter.count(&mut tally, chunk, pieces, hits);
+        self.counter.join(&mut tally, fresh);
         self.free.lock().unwrap_or_else(PoisonError::into_inner).push(tally);
-        counted
+        Ok(())
     }
 
     fn all(&self) -> C::Tally {
@@ -187,6 +190,7 @@ impl<C: Counter> Count<C> {
     }
 }
 
+/// A file counts as a whole: only what was counted is known, so that of a damaged file the copies elsewhere count.
 fn count_hot<C: Counter>(
     scan: &Scan,
     whole: &Whole,
@@ -197,13 +201,22 @@ fn count_hot<C: Counter>(
         let hashers = seen.lock().unwrap_or_else(PoisonError::into_inner).hashers.clone();
         let name = |account: &str, id: &str| Seen::name(&hashers, account, id);
         let names = hot::identities(&chunk, &whole.pieces, &hits.rows, name)?;
+        let mut new: Vec<u128> = Vec::with_capacity(names.len());
         {
             let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
             let mut names = names.into_iter();
-            hits.leave(|_| names.next().is_some_and(|name| seen.identities.insert(name)));
+            hits.leave(|_| {
+                let name = names.next().filter(|name| seen.identities.insert(*name));
+                new.extend(name);
+                name.is_some()
+            });
             seen.times.extend(hits.times.iter().copied());
         }
-        tallies.count(&chunk, &whole.pieces, &hits)?;
+        if let Err(error) = tallies.count(&chunk, &whole.pieces, &hits) {
+            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            new.iter().for_each(|name| drop(seen.identities.remove(name)));
+            return Err(error);
+        }
     }
     Ok(())
 }
