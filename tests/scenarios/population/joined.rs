@@ -21,7 +21,7 @@ async fn snapshots(company: &Company) -> Vec<Snapshot> {
 fn population(company: &Company, snapshots: &[Snapshot], usage: &BTreeMap<ActorKey, Usage>) -> Population {
     let mut settings = Settings::default();
     for account in [&company.home, &company.management] {
-        settings.accounts.entry(account.clone()).or_default().owner = "team-pay".to_owned();
+        "team-pay".clone_into(&mut settings.accounts.entry(account.clone()).or_default().owner);
     }
     let people = People::read(PEOPLE.as_bytes()).expect("a list");
     let period = Period::quarter(snapshots[0].taken, 1);

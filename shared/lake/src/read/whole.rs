@@ -201,7 +201,7 @@ fn count_hot<C: Counter>(
         let hashers = seen.lock().unwrap_or_else(PoisonError::into_inner).hashers.clone();
         let name = |account: &str, id: &str| Seen::name(&hashers, account, id);
         let names = hot::identities(&chunk, &whole.pieces, &hits.rows, name)?;
-        let mut new: Vec<u128> = Vec::with_capacity(names.len());
+        let mut new: HashSet<u128> = HashSet::with_capacity(names.len());
         {
             let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
             let mut names = names.into_iter();
@@ -214,7 +214,7 @@ fn count_hot<C: Counter>(
         }
         if let Err(error) = tallies.count(&chunk, &whole.pieces, &hits) {
             let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-            new.iter().for_each(|name| drop(seen.identities.remove(name)));
+            seen.identities.retain(|name| !new.contains(name));
             return Err(error);
         }
     }
