@@ -142,7 +142,7 @@ async fn read(place: &Place, path: &Path) -> anyhow::Result<Snapshot> {
     }
 }
 
-/// When whom the lake saw last, by [`key`].
+/// When whom the lake saw last, by its key.
 struct Used {
     from: Time,
     to: Time,
