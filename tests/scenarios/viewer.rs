@@ -98,6 +98,7 @@ impl Door {
 
 async fn filled() -> Stack {
     let stack = Stack::start().await;
+    stack.configure(&format!("[accounts.{ACCOUNT}]\nname = \"prod-payments\"\n")).await;
     let files =
         [LogFile::of("stops", &[stop_trail(1, "org-trail", &json!({"userAgent": "<script>alert(1)</script>"}))])];
     stack.deliver(&files).await;
@@ -113,8 +114,13 @@ async fn who_looks_is_proven_and_logged_and_who_decides_stands_in_the_history() 
     let (status, page) = door.get("/records?from=2025-11-20&to=2025-11-21&user=alice").await;
     assert_eq!(status, StatusCode::OK, "{page}");
     assert!(page.contains("StopLogging") && page.contains("carol"), "{page}");
+    assert!(page.contains("prod-payments"), "the settings that ingest keeps: {page}");
     assert!(!page.contains("<script>alert"), "{page}");
     let logged = door.function.output().stdout.all();
+    assert!(
+        !logged.iter().any(|line| line.contains("SettingsErrors")),
+        "it may not read config.toml, and does not try"
+    );
     let searched = logged.iter().find(|line| line.contains("searched")).expect("a line in the log");
     assert!(searched.contains("assumed-role/Investigator/carol") && searched.contains("user=alice"), "{searched}");
 

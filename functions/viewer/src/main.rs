@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use cloud::asking::Judge;
-use cloud::deployment::{Deployment, now, sdk_config};
+use cloud::deployment::{Deployment, sdk_config};
 use cloud::function::{log_as_json, serve};
-use cloud::settings::Engines;
+use cloud::settings::kept;
 use lambda_runtime::Error;
 use page::Viewer;
 use page::door::Door;
@@ -14,7 +14,7 @@ use page::door::Door;
 async fn main() -> Result<(), Error> {
     log_as_json();
     let deployment = Deployment::from_environment().await?;
-    let settings = Engines::default().current(&deployment, now()).await?.settings().clone();
+    let settings = kept(&deployment).await?;
     let viewer = Viewer::new(deployment.lake(), settings).with_state(deployment.state.clone()).logging_searches(true);
     let viewer = viewer.with_logs(deployment.stores.clone(), deployment.own.log_buckets.clone());
     let pages = page::router(Arc::new(viewer));

@@ -50,6 +50,13 @@ impl Engines {
     }
 }
 
+/// The settings that the functions that may read `config.toml` keep in the table. For those that may not.
+pub async fn kept(deployment: &Deployment) -> Result<Settings, Error> {
+    let text = last_good(deployment).await?;
+    let settings = Settings::from_toml(&text).map_err(|e| Error::Configuration(format!("config.toml: {e}")))?;
+    Ok(deployment.with_own(settings))
+}
+
 fn engine(deployment: &Deployment, text: &str) -> Result<Engine, Error> {
     let settings = Settings::from_toml(text).map_err(|e| Error::Configuration(format!("config.toml: {e}")))?;
     Ok(Engine::new(deployment.with_own(settings)))
