@@ -2,21 +2,17 @@
 
 use std::collections::HashMap;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use cloud::deployment::now;
-use cloud::stores::Place;
-use futures::{StreamExt, TryStreamExt};
+use cloud::review::store::Store;
 use lake::answer::Page;
 use lake::query::{Field, Filter, Pattern};
 use lake::{Lake, Query};
-use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
 use serde_json::{Value, json};
 use trail::access::Access;
 use trail::access::who_can::{Answer, Holder, HolderKind, Question, Sure};
 use trail::facts::Facts;
 use trail::lineage::shown;
-use trail::log_file::{Inflater, Limits};
 use trail::review::ActorKey;
 use trail::snapshot::Snapshot;
 use trail::time::Time;
@@ -25,12 +21,6 @@ use crate::Ending;
 use crate::cli::{HolderFormat, WhoCanArgs};
 use crate::output::{self, Printer};
 use crate::search;
-
-/// Snapshots that are read at the same time.
-const AT_ONCE: usize = 8;
-
-/// Bytes of one account's snapshot, inflated: far more than what 20,000 principals take.
-const SNAPSHOT_BYTES: usize = 1 << 30;
 
 /// How far back use is looked for.
 const DAYS: i64 = 90;
@@ -55,8 +45,7 @@ pub(crate) async fn run(arguments: WhoCanArgs) -> anyhow::Result<Ending> {
     let question = Question { action: &arguments.action, resource: arguments.resource.as_deref() };
     question.check()?;
     let place = search::place(&arguments.lake).await?;
-    let taken = Taken::before(&place, arguments.at).await?;
-    let (snapshots, problems) = taken.snapshots(&place).await?;
+    let (taken, snapshots) = last(&Store::new(place.clone()), arguments.at).await?;
     let access = Access::read(&snapshots);
     let answer = access.who_can(&question)?;
     let mut used = Used::within(arguments.at.unwrap_or_else(now));
@@ -68,78 +57,23 @@ pub(crate) async fn run(arguments: WhoCanArgs) -> anyhow::Result<Ending> {
             HolderFormat::Ndjson => printer.line(&json_line(holder, &used)?.to_string())?,
         }
     }
-    problems.iter().chain(&used.notes).for_each(|problem| output::note(problem));
-    note(&answer, &taken, snapshots.len());
-    let is_whole = problems.is_empty() && answer.gaps.is_empty() && !used.is_partial;
+    used.notes.iter().for_each(|problem| output::note(problem));
+    note(&answer, taken, snapshots.len());
+    let is_whole = answer.gaps.is_empty() && !used.is_partial;
     Ok(if is_whole { Ending::Done } else { Ending::Unread })
 }
 
-/// A snapshot of all accounts: a folder named by its time, whose last object says that it is complete.
-struct Taken {
-    time: Time,
-    folder: Path,
-}
-
-impl Taken {
-    /// The last complete one, from before a time if one is given.
-    async fn before(place: &Place, at: Option<Time>) -> anyhow::Result<Self> {
-        let above = place.join(&["access"]);
-        let folders = match place.store.list_with_delimiter(Some(&above)).await {
-            Ok(listed) => listed.common_prefixes,
-            Err(object_store::Error::NotFound { .. }) => Vec::new(),
-            Err(error) => return Err(error).with_context(|| format!("{above}")),
-        };
-        let timed = |folder: Path| Some(Self { time: Time::parse(folder.filename()?)?, folder });
-        let mut all: Vec<Self> = folders.into_iter().filter_map(timed).collect();
-        all.retain(|taken| at.is_none_or(|at| taken.time < at));
-        all.sort_by_key(|taken| std::cmp::Reverse(taken.time));
-        for taken in all {
-            match place.store.head(&taken.folder.clone().join("complete.json")).await {
-                Ok(_) => return Ok(taken),
-                Err(object_store::Error::NotFound { .. }) => {
-                    output::note(&format!("the snapshot of {} is not complete and passed over", taken.time));
-                }
-                Err(error) => return Err(error).with_context(|| format!("{}", taken.folder)),
-            }
-        }
+/// The last complete snapshot, from before a time if one is given.
+async fn last(store: &Store, at: Option<Time>) -> anyhow::Result<(Time, Vec<Snapshot>)> {
+    let before = at.unwrap_or(Time(i64::MAX));
+    let Some((taken, snapshots)) = store.last_access(before).await? else {
         let before = at.map_or(String::new(), |at| format!(" from before {at}"));
-        bail!("there is no complete snapshot of access{before}: take one with qtrail review snapshot")
+        bail!("there is no complete snapshot of access{before}: take one with qtrail review snapshot");
+    };
+    for time in store.times().await?.into_iter().filter(|time| *time > taken && *time < before) {
+        output::note(&format!("the snapshot of {time} is not complete and passed over"));
     }
-
-    /// Those of its accounts, and what of them could not be read.
-    async fn snapshots(&self, place: &Place) -> anyhow::Result<(Vec<Snapshot>, Vec<String>)> {
-        let listed: Vec<Path> =
-            place.store.list(Some(&self.folder)).map_ok(|found| found.location).try_collect().await?;
-        let files = listed.into_iter().filter(|path| path.as_ref().ends_with(".json.gz"));
-        let read = futures::stream::iter(files).map(async |path| {
-            let name = path.to_string();
-            read(place, &path).await.map_err(|error| format!("not read: {}: {error:#}", shown(&name)))
-        });
-        let (mut snapshots, mut problems) = (Vec::new(), Vec::new());
-        for one in read.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await {
-            match one {
-                Ok(snapshot) => snapshots.push(snapshot),
-                Err(problem) => problems.push(problem),
-            }
-        }
-        if snapshots.is_empty() {
-            let why = problems.first().map_or("no account is in it", String::as_str);
-            bail!("the snapshot of {} holds nothing: {why}. Take another with qtrail review snapshot", self.time);
-        }
-        snapshots.sort_by(|a, b| a.account.cmp(&b.account));
-        problems.sort();
-        Ok((snapshots, problems))
-    }
-}
-
-async fn read(place: &Place, path: &Path) -> anyhow::Result<Snapshot> {
-    let bytes = place.store.get(path).await?.bytes().await?;
-    let limits = Limits { file_bytes: SNAPSHOT_BYTES, ..Limits::default() };
-    let inflated = Inflater::new(limits).inflate(&bytes);
-    match inflated.problem {
-        Some(problem) => bail!("{problem}"),
-        None => Ok(Snapshot::read(&inflated.bytes)?),
-    }
+    Ok((taken, snapshots))
 }
 
 /// When whom the lake saw last, by its key.
@@ -314,7 +248,7 @@ fn json_line(holder: &Holder, used: &Used) -> anyhow::Result<Value> {
 }
 
 /// What was not evaluated, what could not be seen, and which snapshot answered.
-fn note(answer: &Answer, taken: &Taken, accounts: usize) {
+fn note(answer: &Answer, taken: Time, accounts: usize) {
     answer.not_evaluated.iter().for_each(|said| output::note(said));
     for gap in answer.gaps.iter().take(GAPS) {
         let account = if gap.account.is_empty() { String::new() } else { format!(" in {}", shown(&gap.account)) };
@@ -326,7 +260,7 @@ fn note(answer: &Answer, taken: &Taken, accounts: usize) {
     output::note(&format!(
         "principals={} snapshot={} accounts={accounts} gaps={}",
         answer.holders.len(),
-        taken.time,
+        taken,
         answer.gaps.len()
     ));
 }

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use trail::record::{digest, hex};
+
 use super::command::{command, json_lines, stderr, stdout};
 use super::*;
 use crate::support::s3::{gzip, log_file};
@@ -50,9 +52,11 @@ fn snapshot(data: &Path, taken: &str, users: &[&str], is_complete: bool) {
     let whole = json!({"version": 1, "account": ACCOUNT, "taken": "2026-10-01T00:00:00Z", "answers": answers});
     let folder = data.join("access").join(taken);
     fs::create_dir_all(&folder).expect("made");
-    fs::write(folder.join(format!("{ACCOUNT}.json.gz")), gzip(whole.to_string().as_bytes())).expect("written");
+    let bytes = gzip(whole.to_string().as_bytes());
+    let complete = json!({"taken": Time::parse(taken), "accounts": {ACCOUNT: hex(&digest(&bytes))}});
+    fs::write(folder.join(format!("{ACCOUNT}.json.gz")), bytes).expect("written");
     if is_complete {
-        fs::write(folder.join("complete.json"), "{}").expect("written");
+        fs::write(folder.join("complete.json"), complete.to_string()).expect("written");
     }
 }
 
@@ -121,4 +125,10 @@ fn who_could_have_deleted_the_database() {
         (&holders[1]["last_done"], &holders[3]["conditions"][0]),
         (&Value::Null, &json!("aws:MultiFactorAuthPresent"))
     );
+
+    let file = data.join(format!("access/20261001T000000Z/{ACCOUNT}.json.gz"));
+    fs::write(file, gzip(b"{}")).expect("written");
+    let changed = ask(&["rds:Delete*", "--at", "2026-10-15"]);
+    assert_eq!((changed.status.code(), stdout(&changed)), (Some(2), ""));
+    assert!(stderr(&changed).contains("it was changed since it was taken"), "{}", stderr(&changed));
 }

@@ -91,6 +91,7 @@ struct Trails {
     /// Whether anybody has looked.
     audited: bool,
     fail: usize,
+    partial: usize,
     unknown: usize,
     pass: usize,
     worst: Vec<Failing>,
@@ -243,7 +244,8 @@ impl Viewer {
                     control::Status::Pass => trails.pass += 1,
                     status if status.is_blind() => trails.unknown += 1,
                     status if status.is_finding() => {
-                        trails.fail += 1;
+                        let is_partial = status == control::Status::Partial;
+                        *if is_partial { &mut trails.partial } else { &mut trails.fail } += 1;
                         failing.push(held.verdict);
                     }
                     _ => {}
@@ -417,7 +419,7 @@ mod tests {
             "1 problem with what AWS signed",
             "svc-backup tried to stop trail org-trail",
             "IAM 1",
-            "9 fail</strong>, 3 unknown, 25 pass",
+            "3 fail</strong>, 6 partial, 3 unknown, 25 pass",
             "What did root do?",
             "class=\"mark critical\"",
         ] {

@@ -155,7 +155,7 @@ fn said(who: &Who) -> String {
     match who.deeds.len() {
         0 => format!("Nobody made, changed or deleted it, as far as the lake goes back: {begins}{partial}."),
         n => {
-            let times = if n == 1 { "once".to_owned() } else { format!("{n} times, oldest first") };
+            let times = if n == 1 { "Once".to_owned() } else { format!("{n} times, oldest first") };
             let used = match who.uses {
                 0 => "No other record uses it.".to_owned(),
                 1 => "1 other record uses it.".to_owned(),
