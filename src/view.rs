@@ -69,7 +69,9 @@ async fn pages(arguments: &ViewArgs) -> anyhow::Result<Pages> {
     };
     // Of a deployment's lake the log files lie in its log buckets, of a folder's where they were read.
     let log_buckets = if arguments.lake.is_some() { settings.own.log_buckets.clone() } else { Vec::new() };
-    let viewer = Viewer::new(Lake::new(place.store, place.prefix), settings);
+    let viewer = Viewer::new(Lake::new(place.store.clone(), place.prefix.clone()), settings);
+    // Of a deployment's reviews nobody decides here: this machine proves nobody.
+    let viewer = viewer.with_reviews(place, arguments.lake.is_none());
     let viewer =
         if arguments.lake.is_some() && log_buckets.is_empty() { viewer } else { viewer.with_logs(stores, log_buckets) };
     // A lake alone is enough to search in.

@@ -8,6 +8,7 @@
 //! /records             search                      /trails                       verdicts
 //! /record              one record                  /integrity                    digest chains
 //! /export.csv, .json   what was searched for           /who                          what became of a resource
+//! /reviews, /reviews/{id}, /reviews/{id}/subjects/{number}                          access reviews, and what is decided
 //! ```
 
 use std::sync::{Arc, Mutex};
@@ -15,8 +16,9 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
+use cloud::review::store::Store;
 use cloud::state::State;
-use cloud::stores::Stores;
+use cloud::stores::{Place, Stores};
 use lake::Lake;
 use trail::settings::Settings;
 use trail::time::Time;
@@ -37,6 +39,7 @@ mod newest;
 mod presets;
 mod record;
 mod records;
+mod reviews;
 mod runs;
 pub mod security;
 mod text;
@@ -53,6 +56,8 @@ pub struct Viewer {
     state: Option<State>,
     /// Where log files are read, and from which buckets alone; none: paths of this machine.
     logs: Option<(Arc<Stores>, Vec<String>)>,
+    /// Where reviews are kept, and whether that is a folder on somebody's own machine.
+    reviews: Option<(Store, bool)>,
     settings: Settings,
     logged: bool,
     now: fn() -> Time,
@@ -66,6 +71,7 @@ impl Viewer {
             lake,
             state: None,
             logs: None,
+            reviews: None,
             settings,
             logged: false,
             now: cloud::deployment::now,
@@ -84,6 +90,14 @@ impl Viewer {
     #[must_use]
     pub fn with_logs(mut self, stores: Arc<Stores>, log_buckets: Vec<String>) -> Self {
         self.logs = Some((stores, log_buckets));
+        self
+    }
+
+    /// With the access reviews that lie in this place. In a folder on one's own machine that machine's user decides;
+    /// elsewhere only who is proven.
+    #[must_use]
+    pub fn with_reviews(mut self, place: Place, local: bool) -> Self {
+        self.reviews = Some((Store::new(place), local));
         self
     }
 
@@ -118,6 +132,10 @@ pub fn router(viewer: Arc<Viewer>) -> Router {
         .route("/findings/{id}/status", post(findings::set_status))
         .route("/trails", get(trails::page))
         .route("/integrity", get(integrity::page))
+        .route("/reviews", get(reviews::list))
+        .route("/reviews/{id}", get(reviews::page))
+        .route("/reviews/{id}/subjects/{number}", get(reviews::subject_page))
+        .route("/reviews/{id}/subjects/{number}/decision", post(reviews::decide))
         .fallback(frame::nothing_there)
         .layer(from_fn_with_state(viewer.clone(), security::check))
         .with_state(viewer)

@@ -1,0 +1,244 @@
+//! One subject of a review: what it may do and did, and what is to become of it.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::{Extension, Form};
+use cloud::asking::Asking;
+use cloud::review::log::Source as _;
+use cloud::review::log::{Opened, Who, by};
+use lake::layout::Day;
+use serde_json::json;
+use trail::review::standing::Line;
+use trail::review::{Decision, Entry, Subject, Verb};
+use trail::time::Time;
+
+use super::{is_unused, kind, lost, person, stands};
+use crate::Viewer;
+use crate::frame::{Frame, Trouble, show, trouble};
+use crate::held::{failed, no_state};
+use crate::record::Place;
+use crate::text::{number, plain};
+
+#[derive(Template)]
+#[template(path = "review_subject.html")]
+struct Page {
+    frame: Frame,
+    review: String,
+    action: String,
+    name: String,
+    id: String,
+    number: u32,
+    kind: &'static str,
+    account: String,
+    facts: Vec<(&'static str, String)>,
+    privileged_by: Vec<String>,
+    trusts: Vec<String>,
+    grants: Vec<(String, bool)>,
+    keys: Vec<String>,
+    created_by: Option<(String, String)>,
+    usage: Vec<(&'static str, String)>,
+    services: Vec<(String, String)>,
+    actions: Vec<(String, String)>,
+    samples: Vec<(String, String)>,
+    suggestion: &'static str,
+    stands: String,
+    left: Vec<String>,
+    needs: Vec<&'static str>,
+    history: Vec<(String, String, String)>,
+    asking: String,
+    again: Option<Again>,
+}
+
+/// What was wrong with the last try to decide, and what was typed.
+#[derive(Debug, Default)]
+struct Again {
+    wrong: String,
+    justification: String,
+    ticket: String,
+    verb: String,
+}
+
+/// Its page.
+pub(crate) async fn page(
+    State(viewer): State<Arc<Viewer>>,
+    Extension(asking): Extension<Asking>,
+    Path((id, number)): Path<(String, u32)>,
+) -> Response {
+    shown(&viewer, &asking, (&id, number), None).await
+}
+
+async fn shown(viewer: &Viewer, asking: &Asking, (id, number): (&str, u32), again: Option<Again>) -> Response {
+    let frame = viewer.frame(asking, "reviews", format!("Access review {}", plain(id)));
+    let Some(desk) = viewer.desk() else { return no_state(frame) };
+    match desk.state.review(id).await {
+        Ok(None) => return lost(frame, id),
+        Err(error) => return failed(frame, &error),
+        Ok(Some(_)) => {}
+    }
+    let opened = match desk.load(id).await {
+        Ok(opened) => opened,
+        Err(error) => return failed(frame, &error),
+    };
+    let standing = desk.standing(&opened, (viewer.now)());
+    let Some((subject, line)) = standing.subjects().find(|(subject, _)| subject.number == number) else {
+        let what = format!("Review {} has no subject {number}.", plain(id));
+        let way_out = "The review lists them by number.".to_owned();
+        let lost = Trouble { title: "No such subject".to_owned(), what, way_out };
+        return trouble(frame, StatusCode::NOT_FOUND, &lost);
+    };
+    let persons = match desk.source.persons().await {
+        Ok(persons) => persons,
+        Err(error) => return failed(frame, &error),
+    };
+    let who = by(Who { asking, address: "" }, &persons);
+    let rules = desk.rules((&opened.population, &opened.log), &persons);
+    let needs = rules.needs_justification(subject);
+    let status = if again.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    let mut page = viewer.subject(frame, &opened, (subject, line));
+    page.needs = needs;
+    page.asking =
+        format!("{asking}{}", who.person.map_or_else(String::new, |person| format!(", who is {}", plain(&person))));
+    page.again = again;
+    (status, show(&page)).into_response()
+}
+
+impl Viewer {
+    fn subject(&self, frame: Frame, opened: &Opened, (subject, line): (&Subject, &Line)) -> Page {
+        let review = opened.meta.period.id.as_str();
+        let usage = &subject.usage;
+        let time = |time: Option<Time>| time.map_or_else(|| "never".to_owned(), |time| time.to_string());
+        let counted = |counts: &std::collections::BTreeMap<String, u64>| {
+            let mut all: Vec<(&String, &u64)> = counts.iter().collect();
+            all.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+            all.into_iter().map(|(name, count)| (plain(name), number(*count))).collect()
+        };
+        let unused = is_unused(subject, opened.population.taken, self.settings.review.unused_days);
+        let record = |record: &trail::review::RecordId| {
+            let place = Place::at(Day::of(record.time), &record.account, &record.id);
+            (record.time.to_string(), place.href(""))
+        };
+        Page {
+            review: plain(review),
+            action: format!("/reviews/{review}/subjects/{}/decision", subject.number),
+            name: plain(&subject.name),
+            id: plain(&subject.id),
+            number: subject.number,
+            kind: kind(subject.kind).1,
+            account: self.account_name(&subject.account),
+            facts: vec![
+                ("Person", person(subject)),
+                ("Reviewer", if subject.reviewer.is_empty() { "nobody".to_owned() } else { plain(&subject.reviewer) }),
+                ("MFA", mfa(subject.mfa).to_owned()),
+                ("Created", time(subject.created)),
+                ("Last use, as IAM has it", time(subject.last_used)),
+            ],
+            privileged_by: subject.privileged_by.iter().map(|word| plain(word)).collect(),
+            trusts: subject.trusts.iter().map(|who| plain(who)).collect(),
+            grants: subject.grants.iter().map(|grant| (plain(&grant.to_string()), false)).collect(),
+            keys: subject.keys.iter().map(key).collect(),
+            created_by: subject.created_by.as_ref().map(|given| {
+                let how = if given.pipeline { " (a pipeline: who provisioned is unknown)" } else { "" };
+                (format!("{}{how}, {}", plain(&given.actor), given.record.time), record(&given.record).1)
+            }),
+            usage: vec![
+                ("Records", number(usage.records)),
+                ("Changes that succeeded", number(usage.writes)),
+                ("Refused", number(usage.refused)),
+                ("First", time(usage.first)),
+                ("Last", time(usage.last)),
+            ],
+            services: counted(&usage.services),
+            actions: counted(&usage.actions),
+            samples: usage.samples.iter().map(record).collect(),
+            suggestion: if unused { "revoke: it was not used" } else { "" },
+            stands: stands(line),
+            left: line.left.iter().map(|left| plain(left)).collect(),
+            needs: Vec::new(),
+            history: opened.log.iter().filter(|entry| entry.act.subject() == Some(&subject.id)).map(told).collect(),
+            asking: String::new(),
+            again: None,
+            frame: Frame { title: plain(&subject.name), ..frame },
+        }
+    }
+}
+
+fn mfa(mfa: Option<bool>) -> &'static str {
+    match mfa {
+        Some(true) => "yes",
+        Some(false) => "no",
+        None => "not known, or not its own",
+    }
+}
+
+fn key(key: &trail::access::Key) -> String {
+    let id = if key.id.is_empty() { "a key" } else { &key.id };
+    let active = if key.active { "active" } else { "inactive" };
+    let used = key.last_used.map_or_else(|| "never used".to_owned(), |last| format!("last used {}", last.date()));
+    format!("{}: {active}, {used}", plain(id))
+}
+
+fn told(entry: &Entry) -> (String, String, String) {
+    let who = entry.by.as_ref().map_or("this system".to_owned(), |by| {
+        let arn = if by.arn.is_empty() { String::new() } else { format!(" ({})", by.arn) };
+        plain(&format!("{}{arn}, {}", by.who, by.proven))
+    });
+    let mut act = json!(entry.act);
+    let what = act["act"].as_str().unwrap_or_default().replace('_', " ");
+    if let Some(object) = act.as_object_mut() {
+        object.remove("act");
+        object.remove("subject");
+    }
+    (entry.at.to_string(), format!("{what} by {who}"), plain(&act.to_string()))
+}
+
+/// Decides about one. What is typed is read by hand: a form may hold a field several times.
+pub(crate) async fn decide(
+    State(viewer): State<Arc<Viewer>>,
+    Extension(asking): Extension<Asking>,
+    Path((id, number)): Path<(String, u32)>,
+    Form(pairs): Form<Vec<(String, String)>>,
+) -> Response {
+    let frame = viewer.frame(&asking, "reviews", "Access review");
+    let Some(desk) = viewer.desk() else { return no_state(frame) };
+    let given = |name: &str| pairs.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.trim());
+    let again = |wrong: String| Again {
+        wrong: plain(&wrong),
+        justification: given("justification").to_owned(),
+        ticket: given("ticket").to_owned(),
+        verb: given("verb").to_owned(),
+    };
+    let opened = match desk.load(&id).await {
+        Ok(opened) => opened,
+        Err(error) => return failed(frame, &error),
+    };
+    let standing = desk.standing(&opened, asking.at);
+    let Some((subject, _)) = standing.subjects().find(|(subject, _)| subject.number == number) else {
+        return shown(&viewer, &asking, (&id, number), None).await;
+    };
+    let verb = match given("verb") {
+        "keep" => Verb::Keep,
+        "modify" => Verb::Modify,
+        "revoke" => Verb::Revoke,
+        _ => return shown(&viewer, &asking, (&id, number), Some(again("Say what becomes of it.".to_owned()))).await,
+    };
+    let removed: Vec<&str> =
+        pairs.iter().filter(|(name, _)| name == "remove").map(|(_, value)| value.as_str()).collect();
+    let wanted = |grant: &&trail::review::Grant| removed.contains(&plain(&grant.to_string()).as_str());
+    let remove =
+        if verb == Verb::Modify { subject.grants.iter().filter(wanted).cloned().collect() } else { Vec::new() };
+    let (justification, ticket) = (given("justification").to_owned(), given("ticket").to_owned());
+    let decision = Decision { verb, remove, justification, ticket };
+    let who = Who { asking: &asking, address: "" };
+    tracing::info!(%asking, review = id, subject = subject.id, "decides");
+    match desk.decide(&id, who, (&subject.id, &decision)).await {
+        Ok(()) => Redirect::to(&format!("/reviews/{id}/subjects/{number}")).into_response(),
+        Err(cloud::Error::Refusal(refusal)) => {
+            shown(&viewer, &asking, (&id, number), Some(again(refusal.to_string()))).await
+        }
+        Err(error) => failed(frame, &error),
+    }
+}
