@@ -16,7 +16,9 @@ async fn main() -> Result<(), Error> {
     let deployment = Deployment::from_environment().await?;
     let settings = kept(&deployment).await?;
     let viewer = Viewer::new(deployment.lake(), settings).with_state(deployment.state.clone()).logging_searches(true);
-    let viewer = viewer.with_reviews(deployment.data.clone(), false).with_logs(deployment.stores.clone(), deployment.own.log_buckets.clone());
+    let viewer = viewer
+        .with_reviews(deployment.data.clone(), false)
+        .with_logs(deployment.stores.clone(), deployment.own.log_buckets.clone());
     let pages = page::router(Arc::new(viewer));
     let door = match std::env::var("QTRAIL_VIEWER_DOOR").as_deref() {
         Ok("token") => Door::token(pages),

@@ -22,6 +22,7 @@ pub mod stores;
 #[cfg(test)]
 mod testing;
 pub mod verify;
+pub mod who_can;
 mod wire;
 
 pub use error::Error;

@@ -82,7 +82,7 @@ function close() {
 // --- Keys
 
 let pending = "";
-const ROOMS = { n: "/", r: "/records", f: "/findings", t: "/trails", i: "/integrity" };
+const ROOMS = { n: "/", r: "/records", f: "/findings", t: "/trails", i: "/integrity", a: "/reviews", e: "/evidence" };
 
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") return close();

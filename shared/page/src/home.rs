@@ -12,6 +12,7 @@ use lake::answer::{Bucket, Outline};
 use lake::questions::{ALL, Question};
 use trail::alert::{Entry, Status};
 use trail::control;
+use trail::review::Act;
 use trail::silence::silences;
 use trail::time::Time;
 
@@ -39,6 +40,9 @@ const BUDGET: u64 = 2_000_000_000;
 
 /// How old the last proof may be: a digest comes within two hours of its window, in seconds.
 const PROOF_SECONDS: i64 = 3 * 3600 + 1800;
+
+/// Reviews opened longer ago than this, in seconds, are history: a finding says that they were missed.
+const OLD_REVIEW: i64 = 200 * 86_400;
 
 /// How long ago a canary may have been sent, in seconds.
 const CANARY_SECONDS: i64 = 2 * 3600;
@@ -183,7 +187,8 @@ impl Viewer {
 
     async fn standing_of(&self, state: &cloud::state::State) -> Result<Standing, cloud::Error> {
         let seen = self.seen(state).await?;
-        let line = self.line(state, &seen).await?;
+        let mut line = self.line(state, &seen).await?;
+        self.reviews_late(state, &seen, &mut line).await?;
         let mut entries = state.findings(&Query { days: 90, ..Query::default() }, seen.today()).await?;
         entries.retain(|entry| entry.status != Status::Closed);
         let least = self.settings.minimum_alert_severity;
@@ -232,6 +237,29 @@ impl Viewer {
             line.warn(&format!("no canary since {}", clock(canary.sent, seen.now)), "/integrity#canary");
         }
         Ok(line)
+    }
+
+    /// Reviews that are not signed off: how long there is, or that they are late.
+    async fn reviews_late(
+        &self,
+        state: &cloud::state::State,
+        seen: &Seen,
+        line: &mut Line,
+    ) -> Result<(), cloud::Error> {
+        let now = seen.now;
+        for meta in state.reviews().await?.iter().filter(|meta| now.0 - meta.opened.0 < OLD_REVIEW) {
+            let log = state.review_log(&meta.period.id).await?;
+            if log.iter().any(|entry| matches!(entry.act, Act::SignedOff { .. })) {
+                continue;
+            }
+            let id = plain(&meta.period.id);
+            if now > meta.due {
+                line.warn(&format!("access review {id} is late"), &format!("/reviews/{}", meta.period.id));
+            } else {
+                line.said.push(format!("access review {id} due {}", meta.due.date()));
+            }
+        }
+        Ok(())
     }
 
     async fn trails(&self, state: &cloud::state::State) -> Result<Trails, cloud::Error> {

@@ -9,11 +9,13 @@
 //! /record              one record                  /integrity                    digest chains
 //! /export.csv, .json   what was searched for           /who                          what became of a resource
 //! /reviews, /reviews/{id}, /reviews/{id}/subjects/{number}                          access reviews, and what is decided
+//! /who-can             who was allowed an action   /evidence                     packs, and what an auditor asks for
 //! ```
 
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use cloud::review::store::Store;
@@ -28,6 +30,7 @@ mod ask;
 mod assets;
 mod changes;
 pub mod door;
+mod evidence;
 mod export;
 mod findings;
 pub mod forward;
@@ -45,6 +48,7 @@ pub mod security;
 mod text;
 mod trails;
 mod who;
+mod who_can;
 
 #[cfg(test)]
 mod testing;
@@ -136,6 +140,13 @@ pub fn router(viewer: Arc<Viewer>) -> Router {
         .route("/reviews/{id}", get(reviews::page))
         .route("/reviews/{id}/subjects/{number}", get(reviews::subject_page))
         .route("/reviews/{id}/subjects/{number}/decision", post(reviews::decide))
+        .route("/reviews/{id}/subjects/{number}/exception", post(reviews::except))
+        .route("/reviews/{id}/sheet.csv", get(reviews::out))
+        .route("/reviews/{id}/sheet", post(reviews::back).layer(DefaultBodyLimit::max(reviews::LARGEST)))
+        .route("/reviews/{id}/confirm", post(reviews::confirm))
+        .route("/reviews/{id}/sign-off", post(reviews::sign_off))
+        .route("/who-can", get(who_can::page))
+        .route("/evidence", get(evidence::page))
         .fallback(frame::nothing_there)
         .layer(from_fn_with_state(viewer.clone(), security::check))
         .with_state(viewer)

@@ -6,14 +6,15 @@ use askama::Template;
 use axum::Extension;
 use axum::extract::{Path, Query as Pairs, State};
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use cloud::asking::Asking;
 use cloud::review::log::{Opened, Reviews};
 use cloud::review::store::Store;
 use cloud::state::ReviewMeta;
+use trail::access::Gap;
 use trail::review::rules::is_unused;
-use trail::review::standing::{Cycle, Line, Remedy, Stage};
-use trail::review::{Standing, Subject, SubjectKind};
+use trail::review::standing::{Cycle, Exception, Line, Remedy, Stage};
+use trail::review::{Scope, Standing, Subject, SubjectKind};
 use trail::time::Time;
 
 use crate::Viewer;
@@ -22,9 +23,11 @@ use crate::frame::{Frame, Trouble, show, trouble};
 use crate::held::{failed, no_state};
 use crate::text::{number, plain};
 
+mod acts;
 mod subject;
 
-pub(crate) use subject::{decide, page as subject_page};
+pub(crate) use acts::{LARGEST, back, confirm, out, sign_off};
+pub(crate) use subject::{decide, except, page as subject_page};
 
 /// Subjects that are shown at once.
 const SHOWN: usize = 100;
@@ -66,6 +69,9 @@ struct ReviewPage {
     excluded: Vec<String>,
     missing: Vec<String>,
     exceptions: Vec<String>,
+    proposals: bool,
+    tried: Tried,
+    asking: String,
     form: Asked,
     kinds: Vec<(&'static str, &'static str, bool)>,
     rows: Vec<Row>,
@@ -79,7 +85,7 @@ struct ReviewPage {
 #[derive(Debug)]
 struct Count {
     name: &'static str,
-    count: String,
+    number: String,
     href: String,
     on: bool,
 }
@@ -97,6 +103,15 @@ struct Row {
     used: String,
     reviewer: String,
     stands: String,
+    proposed: bool,
+}
+
+/// What came of the last thing that was tried with the review.
+#[derive(Debug, Default)]
+struct Tried {
+    wrong: Vec<String>,
+    done: String,
+    statement: String,
 }
 
 /// What is asked for, as the address says it.
@@ -162,19 +177,25 @@ pub(crate) async fn page(
     Path(id): Path<String>,
     Pairs(pairs): Pairs<Vec<(String, String)>>,
 ) -> Response {
-    let frame = viewer.frame(&asking, "reviews", format!("Access review {}", plain(&id)));
     tracing::info!(%asking, review = id, "looked at");
+    shown(&viewer, &asking, (&id, &Asked::of(&pairs)), Tried::default()).await
+}
+
+/// The review, with what came of what was tried.
+async fn shown(viewer: &Viewer, asking: &Asking, (id, asked): (&str, &Asked), tried: Tried) -> Response {
+    let frame = viewer.frame(asking, "reviews", format!("Access review {}", plain(id)));
     let Some(desk) = viewer.desk() else { return no_state(frame) };
-    match desk.state.review(&id).await {
-        Ok(None) => return lost(frame, &id),
+    match desk.state.review(id).await {
+        Ok(None) => return lost(frame, id),
         Err(error) => return failed(frame, &error),
         Ok(Some(_)) => {}
     }
-    match desk.load(&id).await {
+    match desk.load(id).await {
         Ok(opened) => {
             let now = (viewer.now)();
             let standing = desk.standing(&opened, now);
-            show(&viewer.review(frame, (&opened, &standing), &Asked::of(&pairs), now))
+            let page = viewer.review(frame, (&opened, &standing), asked, now);
+            (tried.status(), show(&ReviewPage { tried, asking: asking.to_string(), ..page })).into_response()
         }
         Err(error) => failed(frame, &error),
     }
@@ -276,11 +297,6 @@ impl Viewer {
         let first = asked.page.saturating_mul(SHOWN).min(queue.len());
         let last = queue.len().min(first + SHOWN);
         let turned = |page: usize| Asked { page, ..asked.clone() }.href(id);
-        let reviewed = population.scope.iter().filter(|scope| scope.excluded.is_none()).count();
-        let gap = |gap: &trail::access::Gap| {
-            let account = if gap.account.is_empty() { "organization".to_owned() } else { plain(&gap.account) };
-            format!("{account}: {}: {}", plain(&gap.what), plain(&gap.why))
-        };
         ReviewPage {
             id: plain(id),
             said: format!(
@@ -292,29 +308,12 @@ impl Viewer {
             late: matches!(standing.cycle(now), Cycle::Late | Cycle::Missed),
             signed: signed(standing),
             counts: WAYS.iter().map(|way| count(*way, standing, (asked, id), unused)).collect(),
-            proof: vec![
-                format!("taken {}", population.taken),
-                format!("{reviewed} of {} accounts", population.scope.len()),
-                format!("{} answers of AWS with request ids and hashes", number(population.receipts.len() as u64)),
-                format!("population SHA-256 {}", meta.population),
-            ],
+            proof: proof(opened),
             gaps: population.gaps.iter().take(GAPS).map(gap).collect(),
             more_gaps: population.gaps.len().saturating_sub(GAPS),
-            excluded: population
-                .scope
-                .iter()
-                .filter_map(|scope| {
-                    Some(format!("{} {}: {}", plain(&scope.name), scope.account, plain(scope.excluded.as_ref()?)))
-                })
-                .collect(),
+            excluded: population.scope.iter().filter_map(excluded).collect(),
             missing: standing.missing().iter().map(|missing| plain(missing)).collect(),
-            exceptions: standing
-                .exceptions
-                .iter()
-                .map(|one| {
-                    format!("{}: {} (approved by {})", plain(&one.subject), plain(&one.reason), plain(&one.approver))
-                })
-                .collect(),
+            exceptions: standing.exceptions.iter().map(exception).collect(),
             kinds: KINDS.iter().map(|one| (kind(*one).0, kind(*one).1, asked.kind == kind(*one).0)).collect(),
             rows: queue[first..last].iter().map(|subject| self.row(id, *subject, unused)).collect(),
             shown: match queue.len() {
@@ -324,6 +323,9 @@ impl Viewer {
             before: (first > 0).then(|| turned(asked.page.saturating_sub(1))),
             after: (last < queue.len()).then(|| turned(asked.page + 1)),
             strangers: population.unknown.iter().take(SHOWN).map(stranger).collect(),
+            proposals: queue[first..last].iter().any(|(_, line)| line.stage == Stage::Proposed),
+            tried: Tried::default(),
+            asking: String::new(),
             form: asked.clone(),
             frame,
         }
@@ -347,8 +349,39 @@ impl Viewer {
             used: used(subject),
             reviewer: if subject.reviewer.is_empty() { "nobody".to_owned() } else { plain(&subject.reviewer) },
             stands: stands(line),
+            proposed: line.stage == Stage::Proposed,
         }
     }
+}
+
+/// What makes the population believable.
+fn proof(Opened { meta, population, .. }: &Opened) -> Vec<String> {
+    let reviewed = population.scope.iter().filter(|scope| scope.excluded.is_none()).count();
+    vec![
+        format!("taken {}", population.taken),
+        format!("{reviewed} of {} accounts", population.scope.len()),
+        format!("{} answers of AWS with request ids and hashes", number(population.receipts.len() as u64)),
+        format!("population SHA-256 {}", meta.population),
+    ]
+}
+
+fn gap(gap: &Gap) -> String {
+    let account = if gap.account.is_empty() { "organization".to_owned() } else { plain(&gap.account) };
+    format!("{account}: {}: {}", plain(&gap.what), plain(&gap.why))
+}
+
+fn excluded(scope: &Scope) -> Option<String> {
+    Some(format!("{} {}: {}", plain(&scope.name), plain(&scope.account), plain(scope.excluded.as_ref()?)))
+}
+
+fn exception(one: &Exception) -> String {
+    let about = if one.subject.is_empty() { "the review" } else { &one.subject };
+    format!("{}: {} (approved by {})", plain(about), plain(&one.reason), plain(&one.approver))
+}
+
+/// What use alone suggests.
+fn suggestion(subject: &Subject, (taken, unused): (Time, i64)) -> &'static str {
+    if is_unused(subject, taken, unused) { "revoke: it was not used" } else { "" }
 }
 
 fn count(
@@ -360,7 +393,7 @@ fn count(
     let is = |subject: &(&Subject, &Line)| is_shown(name, *subject, unused);
     let on = asked.show == name;
     let turned = Asked { show: if on { String::new() } else { name.to_owned() }, page: 0, ..asked.clone() };
-    Count { name: label, count: number(standing.subjects().filter(is).count() as u64), href: turned.href(id), on }
+    Count { name: label, number: number(standing.subjects().filter(is).count() as u64), href: turned.href(id), on }
 }
 
 fn signed(standing: &Standing) -> String {
@@ -424,3 +457,6 @@ fn stranger(stranger: &trail::review::population::Stranger) -> (String, String) 
     let last = stranger.usage.last.map_or_else(String::new, |last| format!(", last {last}"));
     (plain(&name), format!("{} records{last}", number(stranger.usage.records)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,7 +22,7 @@ use cloud::asking::Asking;
 
 #[path = "../../../src/demo/fill.rs"]
 mod fill;
-mod table;
+pub(crate) mod table;
 
 /// A record of somebody doing something.
 pub(crate) fn record(id: u32, name: &str, user: &str) -> Value {

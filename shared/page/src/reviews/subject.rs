@@ -16,7 +16,7 @@ use trail::review::standing::Line;
 use trail::review::{Decision, Entry, Subject, Verb};
 use trail::time::Time;
 
-use super::{is_unused, kind, lost, person, stands};
+use super::{kind, lost, person, stands, suggestion};
 use crate::Viewer;
 use crate::frame::{Frame, Trouble, show, trouble};
 use crate::held::{failed, no_state};
@@ -29,6 +29,7 @@ struct Page {
     frame: Frame,
     review: String,
     action: String,
+    except: String,
     name: String,
     id: String,
     number: u32,
@@ -60,6 +61,8 @@ struct Again {
     justification: String,
     ticket: String,
     verb: String,
+    reason: String,
+    approver: String,
 }
 
 /// Its page.
@@ -116,7 +119,6 @@ impl Viewer {
             all.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
             all.into_iter().map(|(name, count)| (plain(name), number(*count))).collect()
         };
-        let unused = is_unused(subject, opened.population.taken, self.settings.review.unused_days);
         let record = |record: &trail::review::RecordId| {
             let place = Place::at(Day::of(record.time), &record.account, &record.id);
             (record.time.to_string(), place.href(""))
@@ -124,6 +126,7 @@ impl Viewer {
         Page {
             review: plain(review),
             action: format!("/reviews/{review}/subjects/{}/decision", subject.number),
+            except: format!("/reviews/{review}/subjects/{}/exception", subject.number),
             name: plain(&subject.name),
             id: plain(&subject.id),
             number: subject.number,
@@ -154,7 +157,7 @@ impl Viewer {
             services: counted(&usage.services),
             actions: counted(&usage.actions),
             samples: usage.samples.iter().map(record).collect(),
-            suggestion: if unused { "revoke: it was not used" } else { "" },
+            suggestion: suggestion(subject, (opened.population.taken, self.settings.review.unused_days)),
             stands: stands(line),
             left: line.left.iter().map(|left| plain(left)).collect(),
             needs: Vec::new(),
@@ -210,6 +213,7 @@ pub(crate) async fn decide(
         justification: given("justification").to_owned(),
         ticket: given("ticket").to_owned(),
         verb: given("verb").to_owned(),
+        ..Again::default()
     };
     let opened = match desk.load(&id).await {
         Ok(opened) => opened,
@@ -238,6 +242,37 @@ pub(crate) async fn decide(
         Ok(()) => Redirect::to(&format!("/reviews/{id}/subjects/{number}")).into_response(),
         Err(cloud::Error::Refusal(refusal)) => {
             shown(&viewer, &asking, (&id, number), Some(again(refusal.to_string()))).await
+        }
+        Err(error) => failed(frame, &error),
+    }
+}
+
+/// Notes an exception about one, with who outside approved it.
+pub(crate) async fn except(
+    State(viewer): State<Arc<Viewer>>,
+    Extension(asking): Extension<Asking>,
+    Path((id, number)): Path<(String, u32)>,
+    Form(pairs): Form<Vec<(String, String)>>,
+) -> Response {
+    let frame = viewer.frame(&asking, "reviews", "Access review");
+    let Some(desk) = viewer.desk() else { return no_state(frame) };
+    let given = |name: &str| pairs.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.trim());
+    let (reason, approver) = (given("reason"), given("approver"));
+    let opened = match desk.load(&id).await {
+        Ok(opened) => opened,
+        Err(error) => return failed(frame, &error),
+    };
+    let standing = desk.standing(&opened, asking.at);
+    let Some((subject, _)) = standing.subjects().find(|(subject, _)| subject.number == number) else {
+        return shown(&viewer, &asking, (&id, number), None).await;
+    };
+    tracing::info!(%asking, review = id, subject = subject.id, "notes an exception");
+    match desk.except(&id, Who { asking: &asking, address: "" }, (&subject.id, reason, approver)).await {
+        Ok(()) => Redirect::to(&format!("/reviews/{id}/subjects/{number}")).into_response(),
+        Err(cloud::Error::Refusal(refusal)) => {
+            let (reason, approver) = (reason.to_owned(), approver.to_owned());
+            let again = Again { wrong: plain(&refusal.to_string()), reason, approver, ..Again::default() };
+            shown(&viewer, &asking, (&id, number), Some(again)).await
         }
         Err(error) => failed(frame, &error),
     }

@@ -120,7 +120,9 @@ impl super::Persons for People {
 impl People {
     /// Reads a list: UTF-8 with or without a byte order mark, columns in any order.
     pub fn read(bytes: &[u8]) -> Result<Self, PeopleError> {
-        let mut reader = ReaderBuilder::new().flexible(true).from_reader(decoded(bytes)?.as_bytes());
+        // The reader counts a line too few after a pair of carriage return and line feed.
+        let text = decoded(bytes)?.replace("\r\n", "\n");
+        let mut reader = ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
         let unreadable = |error: &csv::Error| wrong(error.position().map_or(1, csv::Position::line), error.to_string());
         let header = reader.headers().map_err(|e| unreadable(&e))?.clone();
         let columns = Columns::of(&header)?;
@@ -386,6 +388,8 @@ mod tests {
         ] {
             let error = refused(rows);
             assert!(error.contains(line) && error.contains(hint), "{rows}: {error}");
+            // As spreadsheets of Windows end their lines.
+            assert_eq!(refused(&rows.replace('\n', "\r\n")), error);
         }
     }
 

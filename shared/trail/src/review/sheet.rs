@@ -172,7 +172,8 @@ fn armed(cell: &str) -> &str {
 }
 
 fn read(bytes: &[u8], standing: &Standing, sheet: &mut Sheet) -> Result<(), SheetError> {
-    let text = decoded(bytes)?;
+    // The reader counts a line too few after a pair of carriage return and line feed.
+    let text = decoded(bytes)?.replace("\r\n", "\n");
     let mut reader = ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
     let not_csv =
         |error: &csv::Error| wrong(error.position().map_or(1, csv::Position::line), Problem::NotCsv(error.to_string()));

@@ -89,6 +89,9 @@ fn of_two_decisions_about_one_subject_neither_counts() {
     let read = back(text.as_bytes(), &fresh());
     assert_eq!(read.proposals, []);
     assert_eq!(read.errors, [SheetError { line: 3, problem: Problem::Twice { first: 2 } }]);
+    // As spreadsheets of Windows end their lines.
+    let windows = back(text.replace('\n', "\r\n").as_bytes(), &fresh());
+    assert_eq!(windows, read);
 }
 
 #[test]
