@@ -20,6 +20,7 @@ mod notify;
 mod page;
 mod population;
 mod review;
+mod review_page;
 mod search;
 mod settings;
 mod silence;

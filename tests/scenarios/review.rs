@@ -13,7 +13,7 @@ const MALLORY: &str = "arn:aws:iam::111122223333:user/mallory";
 const REVIEWER: &str = "arn:aws:iam::111122223333:user/reviewer";
 
 /// What AWS said on the first day of the quarter: two users, one of whom is the machine's own.
-fn snapshot(data: &Path) {
+fn snapshot(data: &Path, settings: &str) {
     let allow = json!({"Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::a/*"}]});
     let user = |name: &str| {
         json!({"UserName": name, "UserId": format!("AIDA{name}"), "CreateDate": "2024-01-01T00:00:00Z",
@@ -40,17 +40,22 @@ fn snapshot(data: &Path) {
     std::fs::write(folder.join(format!("{ACCOUNT}.json.gz")), bytes).expect("written");
     std::fs::write(folder.join("complete.json"), complete.to_string()).expect("written");
     let owner = format!("[accounts.{ACCOUNT}]\nname = \"prod\"\nowner = \"reviewer\"\n");
-    std::fs::write(data.join("config.toml"), owner).expect("written");
+    std::fs::write(data.join("config.toml"), owner + settings).expect("written");
 }
 
-struct Folder {
-    data: tempfile::TempDir,
+pub(super) struct Folder {
+    pub(super) data: tempfile::TempDir,
 }
 
 impl Folder {
     fn new() -> Self {
+        Self::with("")
+    }
+
+    /// A folder with these settings besides.
+    pub(super) fn with(settings: &str) -> Self {
         let data = tempfile::tempdir().expect("a folder");
-        snapshot(data.path());
+        snapshot(data.path(), settings);
         Self { data }
     }
 
@@ -61,7 +66,7 @@ impl Folder {
         command.output().expect("qtrail runs")
     }
 
-    fn done(&self, arguments: &[&str]) -> String {
+    pub(super) fn done(&self, arguments: &[&str]) -> String {
         let output = self.qtrail(arguments);
         assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
         stdout(&output).to_owned()

@@ -14,7 +14,7 @@ use cloud::state::ReviewMeta;
 use trail::access::Gap;
 use trail::review::rules::is_unused;
 use trail::review::standing::{Cycle, Exception, Line, Remedy, Stage};
-use trail::review::{Scope, Standing, Subject, SubjectKind};
+use trail::review::{By, Scope, Standing, Subject, SubjectKind};
 use trail::time::Time;
 
 use crate::Viewer;
@@ -398,8 +398,14 @@ fn count(
 
 fn signed(standing: &Standing) -> String {
     let Some((at, by)) = &standing.signed_off else { return String::new() };
-    let who = by.as_ref().map_or_else(String::new, |by| plain(&by.who));
+    let who = by.as_ref().map_or_else(String::new, named);
     format!("{at} by {who}: {}", plain(&standing.statement))
+}
+
+/// Who it was, and whether that is proven.
+fn named(by: &By) -> String {
+    let arn = if by.arn.is_empty() { String::new() } else { format!("{}, ", by.arn) };
+    plain(&format!("{} ({arn}{})", by.who, if by.proven == "local" { "not proven" } else { "proven" }))
 }
 
 fn person(subject: &Subject) -> String {

@@ -11,12 +11,11 @@ use cloud::asking::Asking;
 use cloud::review::log::Source as _;
 use cloud::review::log::{Opened, Who, by};
 use lake::layout::Day;
-use serde_json::json;
 use trail::review::standing::Line;
-use trail::review::{Decision, Entry, Subject, Verb};
+use trail::review::{Act, Decision, Entry, Subject, Verb};
 use trail::time::Time;
 
-use super::{kind, lost, person, stands, suggestion};
+use super::{kind, lost, named, person, stands, suggestion};
 use crate::Viewer;
 use crate::frame::{Frame, Trouble, show, trouble};
 use crate::held::{failed, no_state};
@@ -38,7 +37,7 @@ struct Page {
     facts: Vec<(&'static str, String)>,
     privileged_by: Vec<String>,
     trusts: Vec<String>,
-    grants: Vec<(String, bool)>,
+    grants: Vec<String>,
     keys: Vec<String>,
     created_by: Option<(String, String)>,
     usage: Vec<(&'static str, String)>,
@@ -49,7 +48,8 @@ struct Page {
     stands: String,
     left: Vec<String>,
     needs: Vec<&'static str>,
-    history: Vec<(String, String, String)>,
+    history: Vec<Told>,
+    became: Vec<(&'static str, String)>,
     asking: String,
     again: Option<Again>,
 }
@@ -132,16 +132,10 @@ impl Viewer {
             number: subject.number,
             kind: kind(subject.kind).1,
             account: self.account_name(&subject.account),
-            facts: vec![
-                ("Person", person(subject)),
-                ("Reviewer", if subject.reviewer.is_empty() { "nobody".to_owned() } else { plain(&subject.reviewer) }),
-                ("MFA", mfa(subject.mfa).to_owned()),
-                ("Created", time(subject.created)),
-                ("Last use, as IAM has it", time(subject.last_used)),
-            ],
+            facts: facts(subject),
             privileged_by: subject.privileged_by.iter().map(|word| plain(word)).collect(),
             trusts: subject.trusts.iter().map(|who| plain(who)).collect(),
-            grants: subject.grants.iter().map(|grant| (plain(&grant.to_string()), false)).collect(),
+            grants: subject.grants.iter().map(|grant| plain(&grant.to_string())).collect(),
             keys: subject.keys.iter().map(key).collect(),
             created_by: subject.created_by.as_ref().map(|given| {
                 let how = if given.pipeline { " (a pipeline: who provisioned is unknown)" } else { "" };
@@ -159,6 +153,7 @@ impl Viewer {
             samples: usage.samples.iter().map(record).collect(),
             suggestion: suggestion(subject, (opened.population.taken, self.settings.review.unused_days)),
             stands: stands(line),
+            became: became(line),
             left: line.left.iter().map(|left| plain(left)).collect(),
             needs: Vec::new(),
             history: opened.log.iter().filter(|entry| entry.act.subject() == Some(&subject.id)).map(told).collect(),
@@ -167,6 +162,19 @@ impl Viewer {
             frame: Frame { title: plain(&subject.name), ..frame },
         }
     }
+}
+
+fn facts(subject: &Subject) -> Vec<(&'static str, String)> {
+    let time = |time: Option<Time>| time.map(|time| time.to_string()).unwrap_or_default();
+    let mut facts = vec![
+        ("Person", person(subject)),
+        ("Reviewer", if subject.reviewer.is_empty() { "nobody".to_owned() } else { plain(&subject.reviewer) }),
+        ("MFA", mfa(subject.mfa).to_owned()),
+        ("Created", time(subject.created)),
+        ("Last use, as IAM has it", time(subject.last_used)),
+    ];
+    facts.retain(|(_, said)| !said.is_empty());
+    facts
 }
 
 fn mfa(mfa: Option<bool>) -> &'static str {
@@ -184,18 +192,68 @@ fn key(key: &trail::access::Key) -> String {
     format!("{}: {active}, {used}", plain(id))
 }
 
-fn told(entry: &Entry) -> (String, String, String) {
-    let who = entry.by.as_ref().map_or("this system".to_owned(), |by| {
-        let arn = if by.arn.is_empty() { String::new() } else { format!(" ({})", by.arn) };
-        plain(&format!("{}{arn}, {}", by.who, by.proven))
-    });
-    let mut act = json!(entry.act);
-    let what = act["act"].as_str().unwrap_or_default().replace('_', " ");
-    if let Some(object) = act.as_object_mut() {
-        object.remove("act");
-        object.remove("subject");
+/// Something that happened to it.
+#[derive(Debug)]
+struct Told {
+    at: String,
+    what: String,
+    by: String,
+    more: Vec<String>,
+    href: Option<String>,
+}
+
+fn told(entry: &Entry) -> Told {
+    let by = entry.by.as_ref().map_or("this system".to_owned(), named);
+    let (what, more, record) = match &entry.act {
+        Act::Decided { decision, .. } => (format!("decided: {}", decision.verb), because(decision), None),
+        Act::Proposed { decision, .. } => (format!("proposed: {}", decision.verb), because(decision), None),
+        Act::Carried { effect, record, actor, .. } => {
+            ("removed".to_owned(), vec![effect.clone(), format!("called by {actor}")], Some(record))
+        }
+        Act::Absent { population, .. } => {
+            ("confirmed absent".to_owned(), vec![format!("by the later population with SHA-256 {population}")], None)
+        }
+        Act::Reappeared { why, record, .. } => ("REAPPEARED".to_owned(), vec![why.clone()], record.as_ref()),
+        Act::Excepted { reason, approver, .. } => {
+            ("excepted".to_owned(), vec![reason.clone(), format!("approved by {approver}")], None)
+        }
+        Act::Joined { .. } => ("joined after the population was taken".to_owned(), Vec::new(), None),
+        Act::Opened { .. } | Act::Reminded | Act::SignedOff { .. } => (String::new(), Vec::new(), None),
+    };
+    Told {
+        at: entry.at.to_string(),
+        what,
+        by,
+        more: more.iter().map(|text| plain(text)).collect(),
+        href: record.map(|record| Place::at(Day::of(record.time), &record.account, &record.id).href("")),
     }
-    (entry.at.to_string(), format!("{what} by {who}"), plain(&act.to_string()))
+}
+
+/// Why, and with whose approval.
+fn because(decision: &Decision) -> Vec<String> {
+    let removed = decision.remove.iter().map(|grant| format!("without {grant}"));
+    let why = (!decision.justification.is_empty()).then(|| decision.justification.clone());
+    let ticket = match decision.ticket.as_str() {
+        "" => "approval not evidenced".to_owned(),
+        ticket => format!("ticket {ticket}"),
+    };
+    removed.chain(why).chain([ticket]).collect()
+}
+
+/// What became of what was to be removed.
+fn became(line: &Line) -> Vec<(&'static str, String)> {
+    let time = |name, time: Option<Time>| time.map(|time| (name, time.to_string()));
+    let late = if line.late { " (late)" } else { "" };
+    let back = (!line.back.is_empty()).then(|| ("Came back", plain(&line.back)));
+    [
+        line.due.map(|due| ("Gone by", format!("{}{late}", due.date()))),
+        time("Removed", line.removed_at),
+        time("Sessions that were issued before may last until", line.residual_until),
+        back,
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Decides about one. What is typed is read by hand: a form may hold a field several times.

@@ -248,12 +248,12 @@ impl<P: Persons> Rules<'_, P> {
         }
         let Some(first) = self.population.gaps.first() else { return Ok(statement.trim().to_owned()) };
         let gaps = self.population.gaps.len();
-        let first = format!("{} {}: {}", first.account, first.what, first.why);
+        let first = format!("{} {}: {}", first.account, first.what, first.why).trim_start().to_owned();
         if !acknowledged {
             return Err(Refusal::Partial { gaps, first });
         }
         let partial =
-            format!("The population is partial, which is known to who signs: {gaps} gaps, the first: {first}.");
+            format!("The population is partial, which is known to who signs: gaps: {gaps}, the first: {first}.");
         Ok(format!("{} {partial}", statement.trim()).trim().to_owned())
     }
 
