@@ -28,7 +28,7 @@ impl Browser {
         let folder = TempDir::new().expect("a temporary folder");
         let output = Output::default();
         let mut command = Command::new("chromedriver");
-        let driver = Process::spawn(command.arg("--port=0"), &output);
+        let driver = Process::spawn_family(command.arg("--port=0"), &output);
         let started = output.line_with("started successfully on port").await;
         let started = started.expect("chromedriver runs\nhint: tests/run installs chromium and chromium-driver");
         let port: u16 = started.trim_end_matches('.').rsplit(' ').next().and_then(|p| p.parse().ok()).expect("a port");

@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
 
 /// How often a process is asked whether it ended, and output is looked at again.
 const POLL: Duration = Duration::from_millis(2);
@@ -14,17 +17,28 @@ const POLL: Duration = Duration::from_millis(2);
 pub(crate) struct Process {
     child: Mutex<Child>,
     started: Instant,
+    /// Whether its children end with it.
+    is_family: bool,
 }
 
 impl Process {
     /// Starts a command whose output goes to `output`.
     pub(crate) fn spawn(command: &mut Command, output: &Output) -> Self {
+        Self::start(command, output, false)
+    }
+
+    /// Starts a command that has children of its own, which end with it.
+    pub(crate) fn spawn_family(command: &mut Command, output: &Output) -> Self {
+        Self::start(command.process_group(0), output, true)
+    }
+
+    fn start(command: &mut Command, output: &Output, is_family: bool) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let started = Instant::now();
         let mut child = command.spawn().unwrap_or_else(|error| panic!("starting {command:?}: {error}"));
         output.stdout.read(child.stdout.take().expect("a pipe"));
         output.stderr.read(child.stderr.take().expect("a pipe"));
-        Self { child: Mutex::new(child), started }
+        Self { child: Mutex::new(child), started, is_family }
     }
 
     /// The moment before the process was made.
@@ -35,6 +49,11 @@ impl Process {
     /// Kills the process. When this returns it is gone.
     pub(crate) fn kill(&self) {
         let mut child = self.child();
+        let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw).filter(|_| self.is_family);
+        if let Some(group) = group {
+            // Gone already: so are its children, or they are nobody's any more.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
         child.kill().expect("our own child");
         child.wait().expect("our own child");
     }
