@@ -3,6 +3,7 @@
 //! A [`Stack`] is a deployment on loopback. An [`Oracle`] is the pure monitor over the same bytes: whatever happens on
 //! the way, the table has to hold what it says.
 
+mod access_review;
 mod audit;
 mod bad_input;
 mod canary;

@@ -18,7 +18,7 @@ use trail::time::Time;
 use url::form_urlencoded;
 
 use super::collect::World;
-use crate::support::cloudtrail::Fault;
+use crate::support::cloudtrail::{CloudTrail, Fault};
 use crate::support::moto::{Call, Moto};
 use crate::support::s3::S3;
 use crate::support::{ACCESS_KEY, REGION, SECRET_KEY};
@@ -28,13 +28,15 @@ mod joined;
 const ROLE: &str = "AWSReservedSSO_Ops_0123456789abcdef";
 
 /// An organization: its management account, and a member with people in it, where this system lives.
-struct Company {
+pub(super) struct Company {
     world: World,
     management: String,
     home: String,
     /// The ids of alice and dora in the identity store.
     users: [String; 2],
     group: String,
+    set: String,
+    instance: String,
 }
 
 impl Company {
@@ -49,17 +51,47 @@ impl Company {
         let world = World::with(&home, options).await;
         world.aws.is_member(&home);
         people(&world.key).await;
-        let (users, group) = assigned(&key, &home).await;
+        let Assigned { users, group, set, instance } = assigned(&key, &home).await;
         let provisioned = json!({"AccountIds": [home]}).to_string();
         let say = "sso:ListAccountsForProvisionedPermissionSet";
         world.aws.inject(say, "", usize::MAX, Fault::Say(provisioned));
         let none = Fault::Refuse(400, "ResourceNotFoundException");
         world.aws.inject("sso:GetPermissionsBoundaryForPermissionSet", "", usize::MAX, none);
-        Self { world, management: management.to_owned(), home, users, group }
+        Self { world, management: management.to_owned(), home, users, group, set, instance }
     }
 
-    async fn of(management: &str) -> Self {
+    pub(super) async fn of(management: &str) -> Self {
         Self::with(management, Options::default()).await
+    }
+
+    pub(super) fn home(&self) -> &str {
+        &self.home
+    }
+
+    pub(super) fn management(&self) -> &str {
+        &self.management
+    }
+
+    pub(super) fn aws(&self) -> &CloudTrail {
+        &self.world.aws
+    }
+
+    /// A key of its home account.
+    pub(super) fn key(&self) -> &str {
+        &self.world.key
+    }
+
+    /// The id of alice in the identity store.
+    pub(super) fn alice(&self) -> &str {
+        &self.users[0]
+    }
+
+    /// Takes alice's permission set away.
+    pub(super) async fn unassign_alice(&self) {
+        let key = Moto::shared().key_of(&self.management).await;
+        let assignment = json!({"InstanceArn": self.instance, "PermissionSetArn": self.set, "TargetId": self.home,
+            "TargetType": "AWS_ACCOUNT", "PrincipalType": "USER", "PrincipalId": self.users[0]});
+        json_of(&key, "sso", "SWBExternalService.DeleteAccountAssignment", assignment).await;
     }
 
     async fn access(&self) -> Snapshot {
@@ -116,8 +148,16 @@ async fn people(key: &str) {
     iam(key, "CreateOpenIDConnectProvider", &[github[0], github[1], print]).await;
 }
 
+/// What was made in Identity Center.
+struct Assigned {
+    users: [String; 2],
+    group: String,
+    set: String,
+    instance: String,
+}
+
 /// Identity Center of the management account: alice was given the permission set by herself, dora through a group.
-async fn assigned(key: &str, account: &str) -> ([String; 2], String) {
+async fn assigned(key: &str, account: &str) -> Assigned {
     let ask = async |operation: &str, body: Value| {
         json_of(key, "sso", &format!("SWBExternalService.{operation}"), body).await
     };
@@ -151,7 +191,7 @@ async fn assigned(key: &str, account: &str) -> ([String; 2], String) {
             "PrincipalType": kind, "PrincipalId": principal});
         ask("CreateAccountAssignment", assign).await;
     }
-    (users.try_into().expect("two users"), group)
+    Assigned { users: users.try_into().expect("two users"), group, set: text(set), instance: text(arn) }
 }
 
 fn answers<'s>(snapshot: &'s Snapshot, call: &str) -> Vec<&'s Answer> {

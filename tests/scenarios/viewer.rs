@@ -45,34 +45,50 @@ async fn lambda(function: Arc<Function>) -> Server {
 }
 
 /// `qtrail view --function trail-viewer` and what it leads to.
-struct Door {
+pub(super) struct Door {
     address: String,
     token: String,
     function: Arc<Function>,
-    _servers: [Server; 2],
+    servers: Vec<Server>,
     _process: Process,
 }
 
 impl Door {
     async fn open(stack: &Stack, key: &str) -> Self {
         let sts = sts().await;
-        let environment = stack.environment().set("AWS_ENDPOINT_URL_STS", &sts.url());
+        let mut door = Self::behind(&stack.environment(), (ACCOUNT, &sts.url()), (key, SECRET_KEY)).await;
+        door.servers.push(sts);
+        door
+    }
+
+    /// The door of a viewer of this account that is told so, for the bearer of a key.
+    pub(super) async fn behind(
+        environment: &Environment,
+        (account, sts): (&str, &str),
+        (key, secret): (&str, &str),
+    ) -> Self {
+        let environment = environment.clone().set("AWS_ENDPOINT_URL_STS", sts);
         let function = Arc::new(Function::start(&binary("viewer"), &environment).await);
         let lambda = lambda(function.clone()).await;
         let output = Output::default();
-        let arn = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:trail-viewer");
+        let arn = format!("arn:aws:lambda:{REGION}:{account}:function:trail-viewer");
         let mut view = command();
         view.args(["view", "--function", &arn, "--listen", "127.0.0.1:0"])
-            .env("AWS_ENDPOINT_URL_STS", sts.url())
+            .env("AWS_ENDPOINT_URL_STS", sts)
             .env("AWS_ENDPOINT_URL_LAMBDA", lambda.url())
             .env("AWS_REGION", REGION)
             .env("AWS_ACCESS_KEY_ID", key)
-            .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY);
+            .env("AWS_SECRET_ACCESS_KEY", secret);
         let process = Process::spawn(&mut view, &output);
         let line = output.line_with("/?token=").await.expect("the page's address");
         let (address, token) = line.trim_start_matches("http://").split_once("/?token=").expect("a token");
         let (address, token) = (address.to_owned(), token.to_owned());
-        Self { address, token, function, _servers: [sts, lambda], _process: process }
+        Self { address, token, function, servers: vec![lambda], _process: process }
+    }
+
+    /// Sends a form as the page does.
+    pub(super) async fn post(&self, target: &str, form: &str) -> (StatusCode, String) {
+        self.ask("POST", target, &format!("http://{}", self.address), form).await
     }
 
     async fn ask(&self, method: &str, target: &str, origin: &str, body: &str) -> (StatusCode, String) {
@@ -91,7 +107,7 @@ impl Door {
         (answered.status(), String::from_utf8_lossy(answered.body()).into_owned())
     }
 
-    async fn get(&self, target: &str) -> (StatusCode, String) {
+    pub(super) async fn get(&self, target: &str) -> (StatusCode, String) {
         self.ask("GET", target, &format!("http://{}", self.address), "").await
     }
 }

@@ -13,10 +13,16 @@ use serde_json::Value;
 use super::{http, python};
 
 /// Serves on a port of the system's choice, tells it, and ends when its standard input does: when the test process is
-/// gone, however it went.
+/// gone, however it went. It takes a digest for a message; KMS signs what it is given as a digest as it is.
 const SERVE: &str = "
 import os, sys
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, utils
+from moto.kms.utils import ECDSAPrivateKey
 from moto.server import ThreadedMotoServer
+def sign(key, message, algorithm):
+    return key.private_key.sign(message, ec.ECDSA(utils.Prehashed(hashes.SHA256())))
+ECDSAPrivateKey.sign = sign
 server = ThreadedMotoServer('127.0.0.1', 0, verbose=False)
 server.start()
 print(server.get_host_and_port()[1], flush=True)

@@ -39,9 +39,9 @@ pub use digests::{ChainState, DigestRecord};
 pub use files::{AccountHeard, Canary, DayCounts, FileRecord, Parts};
 pub use findings::{HistoryLine, Query};
 pub use outbox::{Due, Notice};
+pub use packs::PackRecord;
 pub(crate) use packs::stands;
-pub use packs::{PackRecord, ReviewHeld};
-pub use reviews::{Append, ReviewMeta};
+pub use reviews::{Append, ReviewHeld, ReviewMeta};
 
 /// An item as DynamoDB has it.
 pub type Item = HashMap<String, AttributeValue>;

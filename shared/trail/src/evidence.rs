@@ -246,7 +246,7 @@ pub const ITEMS: &[Item] = &[
         name: "reviews",
         title: "Access reviews whose period meets this one",
         source: "DynamoDB, REVIEWS, R#<review>; population.json.gz in the data bucket",
-        query: "all whose period overlaps",
+        query: "all whose period overlaps, and those that were opened in it",
         again: "qtrail review",
         columns: &[
             "review",
@@ -301,6 +301,9 @@ pub const ITEMS: &[Item] = &[
             "decided_at",
             "justification",
             "ticket",
+            "remedy",
+            "removal_due",
+            "removed_at",
         ],
         shown: &[
             "number",
@@ -312,6 +315,7 @@ pub const ITEMS: &[Item] = &[
             "decided_by",
             "justification",
             "ticket",
+            "remedy",
         ],
     },
     Item {

@@ -3,13 +3,14 @@
 use trail::evidence::{self, Exception};
 use trail::log_file::{Inflater, Limits};
 use trail::record::{digest, hex};
-use trail::review::{Act, Period, Population};
+use trail::review::standing::At;
+use trail::review::{Period, Population, Standing};
 use trail::time::Time;
 
 use super::contents::Sources;
 use super::sheet::Sheet;
 use crate::error::Error;
-use crate::state::ReviewHeld;
+use crate::state::{ReviewHeld, ReviewMeta};
 
 /// The sheets of reviews.
 struct Sheets {
@@ -36,10 +37,14 @@ pub(super) async fn fill(
     let mut periods = Vec::new();
     for held in sources.state.reviews_held().await? {
         held.unread.iter().for_each(|what| sheets.reviews.gap(what));
-        let Some(period) = held.period.clone() else { continue };
-        if period.from < span.1 && span.0 < period.to {
-            one(sources, (&held, &period), (span, now), &mut sheets, exceptions).await?;
-            periods.push(period);
+        let Some(meta) = &held.meta else { continue };
+        let is_about = meta.period.from < span.1 && span.0 < meta.period.to;
+        // A quarter is reviewed once it is over: that is work of this span, too.
+        if is_about || (span.0..span.1).contains(&meta.opened) {
+            one(sources, (&held, meta), (span, now), &mut sheets, exceptions).await?;
+        }
+        if meta.leaver.is_none() {
+            periods.push(meta.period.clone());
         }
     }
     for (from, to) in uncovered(periods, span) {
@@ -75,16 +80,12 @@ fn uncovered(mut periods: Vec<Period>, (from, to): (Time, Time)) -> Vec<(Time, T
 
 async fn one(
     sources: &Sources<'_>,
-    (held, period): (&ReviewHeld, &Period),
+    (held, meta): (&ReviewHeld, &ReviewMeta),
     (span, now): ((Time, Time), Time),
     sheets: &mut Sheets,
     exceptions: &mut Sheet,
 ) -> Result<(), Error> {
-    let entries = &held.entries;
-    let expected = (1..).zip(entries).find(|(number, entry)| entry.number != *number);
-    if let Some((number, _)) = expected {
-        sheets.log.gap(format!("entry {number} of review {} is not there", held.id));
-    }
+    let (entries, period) = (&held.entries, &meta.period);
     sheets.log.extend(evidence::log(period, entries))?;
     sheets.proofs.extend(evidence::proofs(period, entries))?;
     let population = match population(sources, held).await? {
@@ -95,9 +96,11 @@ async fn one(
         }
     };
     sheets.reviews.push(evidence::standing(period, &population, entries))?;
-    sheets.subjects.extend(evidence::subjects(period, &population, entries))?;
+    let at = At { settings: &sources.settings.review, known: &meta.known, now };
+    let standing = Standing::of(&population, entries, at);
+    sheets.subjects.extend(evidence::subjects(period, &standing, entries))?;
     sheets.moves.extend(evidence::joiners_and_leavers(span, &population, entries))?;
-    let found = evidence::exceptions(now, period, &population, entries);
+    let found = evidence::exceptions((now, period), (&population, &standing), entries);
     exceptions.extend(found.iter().map(Exception::row))
 }
 
@@ -108,12 +111,7 @@ async fn population(sources: &Sources<'_>, held: &ReviewHeld) -> Result<Result<P
         return Ok(Err(format!("the population of review {}, {path}, is not there", held.id)));
     };
     let text = Inflater::new(Limits::default()).inflate(&bytes).bytes;
-    let named = held.entries.iter().find_map(|entry| match &entry.act {
-        Act::Opened { population, .. } => Some(population.as_str()),
-        _ => None,
-    });
-    // As it is stored, packed or not.
-    if named.is_some_and(|named| named != hex(&digest(&bytes)) && named != hex(&digest(&text))) {
+    if held.meta.as_ref().is_some_and(|meta| meta.population != hex(&digest(&bytes))) {
         return Ok(Err(format!("{path} is not the population that review {} was opened over", held.id)));
     }
     Ok(serde_json::from_slice(&text).map_err(|error| format!("{path} cannot be read: {error}")))

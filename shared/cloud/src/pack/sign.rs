@@ -191,7 +191,8 @@ impl Signer {
             let wanted = "packs are signed with ECC_NIST_P256 for SIGN_VERIFY";
             Error::Pack(format!("KMS key {key_id} is {}: {wanted}", text(&answer, "KeySpec").unwrap_or("of no kind")))
         })?;
-        let arn = text(&answer, "KeyId").unwrap_or(key_id);
+        let told = text(&answer, "KeyId").into_iter().chain([key_id]);
+        let arn = told.clone().find(|id| id.starts_with("arn:")).or_else(|| told.clone().next()).unwrap_or(key_id);
         let account = arn.split(':').nth(4).unwrap_or_default();
         Ok(Self::new(key, (arn, account), Hand::Kms(Box::new(kms))))
     }

@@ -15,7 +15,7 @@ use super::issue::seal;
 use super::sheet::{Book, Run, Sheet};
 use super::zip::{Archive, Method};
 use super::*;
-use crate::state::{ChainState, DigestRecord, HeldVerdict, State, VerdictChange};
+use crate::state::{ChainState, DigestRecord, HeldVerdict, ReviewMeta, State, VerdictChange};
 use crate::stores::Place;
 use crate::testing::table;
 
@@ -331,8 +331,11 @@ async fn judge(state: &State, account: &str) {
 async fn review(state: &State, place: &Place) {
     use flate2::write::GzEncoder;
     use std::io::Write;
-    let population =
-        Population { taken: period().from, subjects: vec![subject("eve"), subject("bob")], ..Population::default() };
+    let population = Population {
+        taken: period().from,
+        subjects: vec![subject("eve"), Subject { number: 2, ..subject("bob") }],
+        ..Population::default()
+    };
     let mut gzip = GzEncoder::new(Vec::new(), flate2::Compression::default());
     gzip.write_all(&serde_json::to_vec(&population).unwrap()).unwrap();
     let bytes = gzip.finish().unwrap();
@@ -340,15 +343,24 @@ async fn review(state: &State, place: &Place) {
     place.put(&place.join(&["reviews/2026-Q4/population.json.gz"]), bytes).await.unwrap();
     let decision =
         Decision { verb: Verb::Keep, remove: Vec::new(), justification: String::new(), ticket: String::new() };
-    let acts = [
-        Act::Opened { population: sha256, due: at("2026-10-03T00:00:00Z") },
-        Act::Decided { subject: subject("eve").id, decision },
-    ];
-    let entries = acts.into_iter().zip(1..).map(|(act, number)| {
-        let by = (number == 2).then(|| by("eve"));
-        Entry { number, at: at("2026-10-02T00:00:00Z"), by, act, sha256: String::new() }
-    });
-    state.keep_review_for_tests(&period(), &entries.collect::<Vec<_>>()).await.unwrap();
+    let due = at("2026-10-03T00:00:00Z");
+    let meta = ReviewMeta {
+        period: period(),
+        opened: at("2026-10-02T00:00:00Z"),
+        due,
+        taken: population.taken,
+        population: sha256.clone(),
+        path: "reviews/2026-Q4/population.json.gz".to_owned(),
+        subjects: 2,
+        known: trail::review::Known::default(),
+        leaver: None,
+    };
+    assert!(state.put_review(&meta).await.unwrap());
+    let next = |_: &[Entry]| {
+        let decided = Act::Decided { subject: subject("eve").id, decision: decision.clone() };
+        Ok(vec![(None, Act::Opened { population: sha256.clone(), due }), (Some(by("eve")), decided)])
+    };
+    state.append("2026-Q4", meta.opened, next).await.unwrap();
 }
 
 fn unpacked(bytes: &[u8], path: &str) -> String {

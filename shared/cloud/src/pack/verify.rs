@@ -397,14 +397,17 @@ impl Verified {
             ];
         };
         let Manifest { id, created_at, key, period, files, gaps, .. } = manifest;
-        let account = if key.account.is_empty() { "an account that it does not name" } else { &key.account };
+        let account = match key.account.as_str() {
+            "" => "an account that it does not name".to_owned(),
+            account => format!("account {account}"),
+        };
         let chain = match &manifest.prev_pack_sha256 {
             Some(previous) => format!("the pack before has the SHA-256 {previous}"),
             None => "it is the first of its chain".to_owned(),
         };
         vec![
             format!(
-                "{id}, {} to {}: unchanged since {created_at}, signed by key {} of account {account}",
+                "{id}, {} to {}: unchanged since {created_at}, signed by key {} of {account}",
                 period.from, period.to, key.id
             ),
             format!(

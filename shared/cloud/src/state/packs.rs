@@ -1,8 +1,8 @@
-//! Evidence packs that were made, and the reviews that they hold.
+//! Evidence packs that were made.
 
 use serde::{Deserialize, Serialize};
 use trail::control::Verdict;
-use trail::review::{By, Entry, Period};
+use trail::review::{By, Period};
 use trail::time::Time;
 
 use super::{State, VerdictChange, decode, encode, keys, string, text_of};
@@ -35,19 +35,6 @@ pub struct PackRecord {
     pub key_sha256: String,
     /// How many gaps it names.
     pub gaps: u64,
-}
-
-/// What is known of a review that was opened, and how much of it can be read.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ReviewHeld {
-    /// Its id, which is its period's.
-    pub id: String,
-    /// The time that it is about.
-    pub period: Option<Period>,
-    /// All that happened to it.
-    pub entries: Vec<Entry>,
-    /// What could not be read.
-    pub unread: Vec<String>,
 }
 
 impl State {
@@ -98,52 +85,6 @@ impl State {
             take(&control, decode(&item)?)?;
         }
         Ok(())
-    }
-
-    /// All reviews with their logs, by id.
-    pub async fn reviews_held(&self) -> Result<Vec<ReviewHeld>, Error> {
-        let mut reviews = Vec::new();
-        for item in self.query_range("REVIEWS", (" ", "~")).await? {
-            reviews.push(self.review_held(text_of(&item, "sk")).await?);
-        }
-        Ok(reviews)
-    }
-
-    /// A review as its own room keeps it, as far as packs read it.
-    #[cfg(test)]
-    pub(crate) async fn keep_review_for_tests(&self, period: &Period, entries: &[Entry]) -> Result<(), Error> {
-        let mut meta = keys(&format!("R#{}", period.id), "META");
-        meta.extend(encode(&std::collections::HashMap::from([("period", period)]))?);
-        self.put(meta).await?;
-        self.put(keys("REVIEWS", &period.id)).await?;
-        for entry in entries {
-            let mut item = encode(entry)?;
-            item.extend(keys(&format!("R#{}", period.id), &format!("E#{:010}", entry.number)));
-            self.put(item).await?;
-        }
-        Ok(())
-    }
-
-    async fn review_held(&self, id: &str) -> Result<ReviewHeld, Error> {
-        #[derive(Deserialize)]
-        struct Meta {
-            period: Period,
-        }
-        let mut held = ReviewHeld { id: id.to_owned(), ..ReviewHeld::default() };
-        match self.get(keys(&format!("R#{id}"), "META")).await?.as_ref().map(decode::<Meta>) {
-            Some(Ok(meta)) => held.period = Some(meta.period),
-            Some(Err(error)) => held.unread.push(format!("what review {id} is about cannot be read: {error}")),
-            None => held.unread.push(format!("what review {id} is about is not there")),
-        }
-        for item in self.query_range(&format!("R#{id}"), ("E#", "E#~")).await? {
-            match decode(&item) {
-                Ok(entry) => held.entries.push(entry),
-                Err(error) => {
-                    held.unread.push(format!("{} of review {id} cannot be read: {error}", text_of(&item, "sk")));
-                }
-            }
-        }
-        Ok(held)
     }
 }
 

@@ -40,6 +40,19 @@ pub struct ReviewMeta {
     pub leaver: Option<String>,
 }
 
+/// A review as far as it can be read: a pack shows what there is, and says what there is not.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ReviewHeld {
+    /// Its id.
+    pub id: String,
+    /// What it is about.
+    pub meta: Option<ReviewMeta>,
+    /// All that happened to it.
+    pub entries: Vec<Entry>,
+    /// What could not be read, or is not as it was written.
+    pub unread: Vec<String>,
+}
+
 /// What is to be put behind a log.
 pub type Append = Vec<(Option<By>, Act)>;
 
@@ -77,6 +90,35 @@ impl State {
         let log = items.iter().map(read).collect::<Result<Vec<Entry>, _>>()?;
         Entry::verify(&log).map_err(|problem| Error::Review { review: id.to_owned(), problem })?;
         Ok(log)
+    }
+
+    /// All reviews with their logs, by id, whatever is wrong with some of them.
+    pub async fn reviews_held(&self) -> Result<Vec<ReviewHeld>, Error> {
+        let mut reviews = Vec::new();
+        for item in self.query_range(REVIEWS, ("!", "~")).await? {
+            reviews.push(self.review_held(text_of(&item, "sk")).await?);
+        }
+        Ok(reviews)
+    }
+
+    async fn review_held(&self, id: &str) -> Result<ReviewHeld, Error> {
+        let mut held = ReviewHeld { id: id.to_owned(), ..ReviewHeld::default() };
+        match self.review(id).await {
+            Ok(Some(meta)) => held.meta = Some(meta),
+            Ok(None) => held.unread.push(format!("what review {id} is about is not there")),
+            Err(Error::Item(why)) => held.unread.push(format!("what review {id} is about cannot be read: {why}")),
+            Err(error) => return Err(error),
+        }
+        for item in self.query_range(&format!("R#{id}"), ("E#", "E#~")).await? {
+            match read(&item) {
+                Ok(entry) => held.entries.push(entry),
+                Err(error) => held.unread.push(format!("an entry of review {id} cannot be read: {error}")),
+            }
+        }
+        if let Err(problem) = Entry::verify(&held.entries) {
+            held.unread.push(format!("the log of review {id} is not as it was written: {problem}"));
+        }
+        Ok(held)
     }
 
     /// Puts entries behind a review's log. What is to be put is asked for anew whenever somebody else was faster: it is

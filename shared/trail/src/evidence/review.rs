@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::Row;
-use crate::review::{Act, By, Decision, Entry, Grant, Period, Population, Subject, Verb};
+use crate::review::standing::Line;
+use crate::review::{Act, By, Decision, Entry, Grant, Period, Population, Remedy, Stage, Standing, Subject, Verb};
 use crate::time::Time;
 
 /// What an auditor has to be told without asking.
@@ -112,20 +113,26 @@ fn grant(grant: &Grant) -> String {
     format!("{} {}{via}", kind_of(&grant.kind), grant.name)
 }
 
-/// All subjects with what was decided about them.
+/// All subjects with what was decided about them, and what came of that.
 pub fn subjects<'r>(
     period: &'r Period,
-    population: &'r Population,
+    standing: &'r Standing,
     entries: &'r [Entry],
 ) -> impl Iterator<Item = Row> + 'r {
     let decided = decisions(entries);
-    all_subjects(population, entries).map(move |subject| {
+    standing.subjects().map(move |(subject, line)| {
         let mut row = vec![json!(period.id), json!(subject.number)];
         row.extend(person_cells(subject));
         row.extend(usage_cells(subject));
         row.extend(decision_cells(decided.get(subject.id.as_str()).copied()));
+        row.extend(remedy_cells(line));
         row
     })
+}
+
+fn remedy_cells(line: &Line) -> [Value; 3] {
+    let remedy = (line.remedy != Remedy::None).then(|| kind_of(&line.remedy).replace('_', " "));
+    [json!(remedy), json!(line.due), json!(line.removed_at)]
 }
 
 fn person_cells(subject: &Subject) -> Vec<Value> {
@@ -267,7 +274,11 @@ pub fn joiners_and_leavers<'r>(
 }
 
 /// What is to be told of a review as it stands at `now`.
-pub fn exceptions(now: Time, period: &Period, population: &Population, entries: &[Entry]) -> Vec<Exception> {
+pub fn exceptions(
+    (now, period): (Time, &Period),
+    (population, standing): (&Population, &Standing),
+    entries: &[Entry],
+) -> Vec<Exception> {
     let decided = decisions(entries);
     let mut found = Vec::new();
     for gap in &population.gaps {
@@ -282,11 +293,13 @@ pub fn exceptions(now: Time, period: &Period, population: &Population, entries: 
             found.push(Exception::new("late", &period.id, due).because(how));
         }
     }
-    for subject in all_subjects(population, entries) {
+    for (subject, line) in standing.subjects() {
         match decided.get(subject.id.as_str()) {
             Some((entry, decision)) => found.extend(of_decision(subject, entry, decision)),
+            None if line.stage == Stage::Gone => {}
             None => found.push(Exception::new("undecided", &subject.id, population.taken).by(&subject.reviewer)),
         }
+        found.extend(of_remedy(subject, line));
     }
     found.extend(entries.iter().filter_map(of_entry));
     found
@@ -304,6 +317,15 @@ fn of_decision(subject: &Subject, entry: &Entry, decision: &Decision) -> Option<
         return Some(exception("decided_by_provisioner"));
     }
     None
+}
+
+/// What should have gone and did not, or went too late.
+fn of_remedy(subject: &Subject, line: &Line) -> Option<Exception> {
+    let due = line.due.filter(|_| line.late)?;
+    Some(match line.removed_at {
+        Some(at) => Exception::new("removed_late", &subject.id, due).because(format!("it went at {at}")),
+        None => Exception::new("overdue", &subject.id, due).because(format!("still there: {}", line.left.join(", "))),
+    })
 }
 
 fn of_entry(entry: &Entry) -> Option<Exception> {
@@ -324,7 +346,9 @@ mod tests {
     use crate::access::Gap;
     use crate::evidence::item;
     use crate::review::population::{Person, Provisioner};
-    use crate::review::{RecordId, SubjectKind, Usage};
+    use crate::review::standing::At;
+    use crate::review::{GrantKind, Known, RecordId, SubjectKind, Usage};
+    use crate::settings::Review;
 
     fn subject(name: &str) -> Subject {
         Subject {
@@ -381,6 +405,7 @@ mod tests {
     #[test]
     fn exceptions_are_told_and_nothing_else() {
         let (alice, bob, eve) = (subject("alice"), subject("bob"), subject("eve"));
+        let (bob, eve) = (Subject { number: 2, ..bob }, Subject { number: 3, ..eve });
         let record = RecordId { account: String::new(), id: "r".to_owned(), time: Time(90) };
         let by = Provisioner { record, actor: "boss".to_owned(), pipeline: false };
         let eve = Subject { created_by: Some(by), ..eve };
@@ -397,7 +422,10 @@ mod tests {
             entry(3, "boss", decided(&eve, Verb::Keep)),
         ];
         let kinds = |now: i64, population: &Population, entries: &[Entry]| {
-            let found = exceptions(Time(now), &period(), population, entries);
+            let (settings, known) = (Review::default(), Known::default());
+            let at = At { settings: &settings, known: &known, now: Time(now) };
+            let standing = Standing::of(population, entries, at);
+            let found = exceptions((Time(now), &period()), (population, &standing), entries);
             found.into_iter().map(|one| one.kind).collect::<Vec<_>>()
         };
         let all = ["partial", "late", "self_decided", "undecided", "decided_by_provisioner"];
@@ -409,6 +437,17 @@ mod tests {
         let signed = Act::SignedOff { statement: "done".to_owned() };
         let late = [&good[..], &[entry(20, "boss", signed)]].concat();
         assert_eq!(kinds(9_999, &population, &late), ["late"]);
+        let key = Grant { kind: GrantKind::AccessKey, name: "AKIA1".to_owned(), via: String::new() };
+        population.subjects = vec![Subject { grants: vec![key], ..alice.clone() }];
+        let revoked = [entries[0].clone(), entry(2, "boss", decided(&alice, Verb::Revoke))];
+        assert_eq!(kinds(1_100, &population, &revoked), [""; 0]);
+        let weeks = 1_100 + 21 * 86_400;
+        assert_eq!(kinds(weeks, &population, &revoked), ["late", "overdue"]);
+        let record = RecordId { account: String::new(), id: "r".to_owned(), time: Time(weeks) };
+        let effect = "DeleteUser alice".to_owned();
+        let carried = Act::Carried { subject: alice.id.clone(), effect, record, actor: "ops".to_owned() };
+        let removed = [&revoked[..], &[entry(3, "", carried)]].concat();
+        assert_eq!(kinds(weeks, &population, &removed), ["late", "removed_late"]);
     }
 
     #[test]
