@@ -3,7 +3,7 @@
 use trail::evidence::{self, Exception};
 use trail::log_file::{Inflater, Limits};
 use trail::record::{digest, hex};
-use trail::review::{Act, Period, Population};
+use trail::review::{Act, Entry, Period, Population};
 use trail::time::Time;
 
 use super::contents::Sources;
@@ -81,9 +81,8 @@ async fn one(
     exceptions: &mut Sheet,
 ) -> Result<(), Error> {
     let entries = &held.entries;
-    let expected = (1..).zip(entries).find(|(number, entry)| entry.number != *number);
-    if let Some((number, _)) = expected {
-        sheets.log.gap(format!("entry {number} of review {} is not there", held.id));
+    if let Err(broken) = Entry::verify(entries) {
+        sheets.log.gap(format!("review {}: {broken}", held.id));
     }
     sheets.log.extend(evidence::log(period, entries))?;
     sheets.proofs.extend(evidence::proofs(period, entries))?;

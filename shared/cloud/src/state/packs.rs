@@ -5,7 +5,7 @@ use trail::control::Verdict;
 use trail::review::{By, Entry, Period};
 use trail::time::Time;
 
-use super::{State, VerdictChange, decode, encode, keys, string, text_of};
+use super::{State, VerdictChange, decode, encode, keys, reviews, string, text_of};
 use crate::error::Error;
 
 /// A pack that was made.
@@ -102,24 +102,23 @@ impl State {
 
     /// All reviews with their logs, by id.
     pub async fn reviews_held(&self) -> Result<Vec<ReviewHeld>, Error> {
-        let mut reviews = Vec::new();
+        let mut held = Vec::new();
         for item in self.query_range("REVIEWS", (" ", "~")).await? {
-            reviews.push(self.review_held(text_of(&item, "sk")).await?);
+            held.push(self.review_held(text_of(&item, "sk")).await?);
         }
-        Ok(reviews)
+        Ok(held)
     }
 
     /// A review as its own room keeps it, as far as packs read it.
     #[cfg(test)]
     pub(crate) async fn keep_review_for_tests(&self, period: &Period, entries: &[Entry]) -> Result<(), Error> {
-        let mut meta = keys(&format!("R#{}", period.id), "META");
-        meta.extend(encode(&std::collections::HashMap::from([("period", period)]))?);
-        self.put(meta).await?;
-        self.put(keys("REVIEWS", &period.id)).await?;
+        let id = &period.id;
+        let meta = std::collections::HashMap::from([("period", period)]);
+        self.put(reviews::document(keys(&format!("R#{id}"), "META"), &meta)?).await?;
+        self.put(keys("REVIEWS", id)).await?;
         for entry in entries {
-            let mut item = encode(entry)?;
-            item.extend(keys(&format!("R#{}", period.id), &format!("E#{:010}", entry.number)));
-            self.put(item).await?;
+            let place = keys(&format!("R#{id}"), &format!("E#{:010}", entry.number));
+            self.put(reviews::document(place, entry)?).await?;
         }
         Ok(())
     }
@@ -130,13 +129,13 @@ impl State {
             period: Period,
         }
         let mut held = ReviewHeld { id: id.to_owned(), ..ReviewHeld::default() };
-        match self.get(keys(&format!("R#{id}"), "META")).await?.as_ref().map(decode::<Meta>) {
+        match self.get(keys(&format!("R#{id}"), "META")).await?.as_ref().map(reviews::read::<Meta>) {
             Some(Ok(meta)) => held.period = Some(meta.period),
             Some(Err(error)) => held.unread.push(format!("what review {id} is about cannot be read: {error}")),
             None => held.unread.push(format!("what review {id} is about is not there")),
         }
         for item in self.query_range(&format!("R#{id}"), ("E#", "E#~")).await? {
-            match decode(&item) {
+            match reviews::read(&item) {
                 Ok(entry) => held.entries.push(entry),
                 Err(error) => {
                     held.unread.push(format!("{} of review {id} cannot be read: {error}", text_of(&item, "sk")));

@@ -133,14 +133,16 @@ impl State {
 }
 
 /// An item that holds a value as JSON text: its hash is over that text.
-fn document(mut item: Item, value: &impl Serialize) -> Result<Item, Error> {
+/// A document as reviews are kept.
+pub(super) fn document(mut item: Item, value: &impl Serialize) -> Result<Item, Error> {
     let text = serde_json::to_string(value).map_err(|e| Error::Item(e.to_string()))?;
     item.insert("json".to_owned(), AttributeValue::S(text));
     item.insert("kind".to_owned(), string("review"));
     Ok(item)
 }
 
-fn read<T: DeserializeOwned>(item: &Item) -> Result<T, Error> {
+/// What a document holds.
+pub(super) fn read<T: DeserializeOwned>(item: &Item) -> Result<T, Error> {
     serde_json::from_str(text_of(item, "json"))
         .map_err(|e| Error::Item(format!("{} {}: {e}", text_of(item, "pk"), text_of(item, "sk"))))
 }
