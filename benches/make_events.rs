@@ -1,9 +1,10 @@
-//! Writes `events/`: the demo's log files and their digests, its settings as an audit records them, and the Lambda
-//! invocations, the same ones every time.
+//! Writes `events/`: the demo's log files and their digests, its settings as an audit records them, who has access as
+//! the collector stores it, and the Lambda invocations, the same ones every time.
 //!
 //! `cargo run --example make-events`. A small organization's day, 20 November 2026, with an intrusion in the night: an
 //! access key of the CI user `ci-deploy` is used from an address that nobody knows. After AWS had signed the night's
-//! log files somebody took a record of the intruder out of one.
+//! log files somebody took a record of the intruder out of one. In the evening access is taken away, as the review of
+//! the quarter before decided.
 
 use std::fs;
 use std::path::Path;
@@ -11,6 +12,7 @@ use std::path::Path;
 use corpus::{Corpus, Delivery, LogFile};
 use serde_json::{Value, json};
 
+mod access;
 mod chains;
 #[expect(dead_code, reason = "the benchmark uses the rest")]
 mod corpus;
@@ -27,23 +29,46 @@ const HOME: &str = "eu-west-1";
 const GLOBAL: &str = "us-east-1";
 const BUCKET: &str = "example-trail-logs";
 
+/// Users of production who call all day.
+const CALLERS: [&str; 5] = ["ci-deploy", "backup-nightly", "legacy-export", "frank", "grace"];
+
+/// What the organization forbids everybody: its policy is what refuses the intruder to stop the trail.
+const FORBIDDEN: [&str; 9] = [
+    "cloudtrail:StopLogging",
+    "cloudtrail:DeleteTrail",
+    "cloudtrail:UpdateTrail",
+    "cloudtrail:PutEventSelectors",
+    "s3:DeleteBucket",
+    "s3:PutBucketPolicy",
+    "s3:PutLifecycleConfiguration",
+    "kms:ScheduleKeyDeletion",
+    "kms:DisableKey",
+];
+
 fn main() {
     let events = Path::new(env!("CARGO_MANIFEST_DIR")).join("events");
     let mut deliveries: Vec<Delivery> = quiet_day().deliveries().collect();
-    let steps = intrusion(&Key::of_ci(&deliveries));
+    let keys = CALLERS.map(|name| (name, Key::of(name, &deliveries))).into();
+    let steps = intrusion(&Key::of("ci-deploy", &deliveries));
     hide(&steps, &mut deliveries);
+    take_away(&mut deliveries);
     let files: Vec<_> = deliveries.iter().map(|delivery| delivery.pack(Some(ORGANIZATION))).collect();
     let logs = events.join("aws");
-    fs::remove_dir_all(&logs).or_else(|_| fs::create_dir_all(&logs)).expect("a writable folder");
+    renew(&logs);
     for file in &files {
         write(&logs.join(&file.key), &file.gzip);
     }
     for (key, bytes) in chains::digests(&deliveries, &as_signed(&deliveries, &files)) {
         write(&logs.join(key), &bytes);
     }
-    let keys = serde_json::to_string_pretty(&digests::public_keys()).expect("JSON") + "\n";
-    write(&events.join("keys.json"), keys.as_bytes());
+    let public = serde_json::to_string_pretty(&digests::public_keys()).expect("JSON") + "\n";
+    write(&events.join("keys.json"), public.as_bytes());
+    write(&events.join("people.csv"), access::PEOPLE.as_bytes());
     write(&events.join("settings.ndjson"), recording::lines().as_bytes());
+    renew(&events.join("access"));
+    access::snapshots(&keys).iter().for_each(|(name, bytes)| write(&events.join(name), bytes));
+    renew(&events.join("quarter"));
+    access::quarter(&keys).iter().for_each(|file| write(&events.join("quarter").join(&file.key), &file.gzip));
     let stop =
         deliveries.iter().position(|delivery| delivery.records.iter().any(|record| record.contains("StopLogging")));
     let sign_in = steps.iter().rfind(|step| step.name == "ConsoleLogin").expect("a step of the intrusion");
@@ -52,6 +77,11 @@ fn main() {
         let text = serde_json::to_string_pretty(&invocation).expect("JSON") + "\n";
         write(&events.join("invocations").join(format!("{name}.json")), text.as_bytes());
     }
+}
+
+/// An empty folder.
+fn renew(folder: &Path) {
+    fs::remove_dir_all(folder).or_else(|_| fs::create_dir_all(folder)).expect("a writable folder");
 }
 
 fn write(path: &Path, bytes: &[u8]) {
@@ -106,6 +136,13 @@ fn hide(steps: &[Step], deliveries: &mut Vec<Delivery>) {
     deliveries.sort_by_key(|delivery| (delivery.time, delivery.account, delivery.region));
 }
 
+/// Puts what takes access away into a file of the evening.
+fn take_away(deliveries: &mut [Delivery]) {
+    let is_global = |delivery: &&mut Delivery| (delivery.account, delivery.region) == (PRODUCTION, GLOBAL);
+    let last = deliveries.iter_mut().filter(is_global).next_back().expect("some of the day's files are global");
+    last.records.extend(access::carried_out(last.time));
+}
+
 /// The log files as they were delivered: one of them held one more record then. Before the intruder made a bucket
 /// public, he looked for what there is; that he hid.
 fn as_signed(deliveries: &[Delivery], files: &[LogFile]) -> Vec<LogFile> {
@@ -128,16 +165,16 @@ fn minutes_around(time: i64, region: &'static str) -> Delivery {
     Delivery { time, ..delivery }
 }
 
-/// The key that leaked, as it is used all day.
+/// A user's key and id, as they are used all day.
 struct Key {
     id: String,
     principal: String,
 }
 
 impl Key {
-    fn of_ci(deliveries: &[Delivery]) -> Self {
+    fn of(name: &str, deliveries: &[Delivery]) -> Self {
         let records = deliveries.iter().flat_map(|delivery| &delivery.records);
-        let arn = format!("arn:aws:iam::{PRODUCTION}:user/ci-deploy");
+        let arn = format!("arn:aws:iam::{PRODUCTION}:user/{name}");
         let record = records.into_iter().find(|record| record.contains(&format!("\"{arn}\"")));
         let record: Value = serde_json::from_str(record.expect("it is used all day")).expect("JSON");
         let own = |key: &str| record["userIdentity"][key].as_str().unwrap_or_default().to_owned();

@@ -8,7 +8,7 @@ use trail::record::{digest as sha256, hex};
 use trail::snapshot::{Answer, Cause, GLOBAL, Refusal, Reply, Snapshot, VERSION};
 use trail::time::Time;
 
-use crate::{BUCKET, GLOBAL as AMERICA, HOME, MIDNIGHT, ORGANIZATION, PRODUCTION};
+use crate::{BUCKET, FORBIDDEN, GLOBAL as AMERICA, HOME, MIDNIGHT, ORGANIZATION, PRODUCTION};
 
 const LOGGING: &str = "999988887777";
 const STAGING: &str = "222233334444";
@@ -216,19 +216,8 @@ impl Account {
         let filter = [("Filter", "SERVICE_CONTROL_POLICY")];
         let policy = json!({"Id": "p-examplepolicy1", "Name": "protect-the-trail"});
         self.put("organizations:ListPolicies", GLOBAL, &filter, json!({"Policies": [policy]}));
-        let denied = json!([
-            "cloudtrail:StopLogging",
-            "cloudtrail:DeleteTrail",
-            "cloudtrail:UpdateTrail",
-            "cloudtrail:PutEventSelectors",
-            "s3:DeleteBucket",
-            "s3:PutBucketPolicy",
-            "s3:PutLifecycleConfiguration",
-            "kms:ScheduleKeyDeletion",
-            "kms:DisableKey"
-        ]);
         let content = json!({"Version": "2012-10-17",
-            "Statement": [{"Effect": "Deny", "Resource": "*", "Action": denied}]});
+            "Statement": [{"Effect": "Deny", "Resource": "*", "Action": FORBIDDEN}]});
         let about = [("PolicyId", "p-examplepolicy1")];
         let described = json!({"Policy": {"PolicySummary": policy, "Content": content.to_string()}});
         self.put("organizations:DescribePolicy", GLOBAL, &about, described);

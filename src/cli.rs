@@ -693,6 +693,10 @@ pub(crate) struct DemoArgs {
     /// Print and end
     #[arg(long)]
     pub(crate) no_view: bool,
+    /// Where the day is kept, with its review and its evidence pack; made anew each time. Other formats than text keep
+    /// nothing
+    #[arg(long, value_name = "DIR", default_value = "./qtrail-demo")]
+    pub(crate) data: PathBuf,
     /// How findings are printed
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,

@@ -11,6 +11,7 @@ use object_store::ObjectStore;
 use trail::object_key::{ObjectKey, ObjectKind};
 use trail::settings::Settings;
 
+use crate::cli::StateArgs;
 use crate::output;
 
 /// Log files below some paths, and what was passed over.
@@ -139,6 +140,12 @@ async fn listed(stores: &Stores, rest: &str, url: &str) -> anyhow::Result<Vec<Ra
         bail!("{url} holds no log files");
     }
     Ok(files)
+}
+
+/// The settings that are named, else those of the folder.
+pub(crate) fn settings_of(state: &StateArgs) -> anyhow::Result<Settings> {
+    let own = Some(state.data.join("config.toml")).filter(|path| state.table.is_none() && path.exists());
+    settings(state.settings.as_deref().or(own.as_deref()))
 }
 
 /// Settings from a file, else the defaults.

@@ -16,7 +16,7 @@ use crate::output::{self, Printer};
 use crate::{Ending, input, place};
 
 /// The local key, in the data folder.
-const KEY: &str = "pack-key.p8";
+pub(crate) const KEY: &str = "pack-key.p8";
 
 /// Runs the command.
 pub(crate) async fn run(arguments: PackArgs) -> anyhow::Result<Ending> {
@@ -37,7 +37,7 @@ async fn make(arguments: &PackArgs) -> anyhow::Result<Ending> {
     let (Some(from), Some(to)) = (arguments.from, arguments.to) else { bail!("--from and --to say which time") };
     ensure!(from < to, "--from is not before --to");
     ensure!(from < now(), "--from is still to come");
-    let settings = settings(arguments)?;
+    let settings = input::settings_of(&arguments.state)?;
     let state = place::state(&arguments.state).await?;
     let deployment = deployment(arguments).await?;
     let account = account(&settings);
@@ -53,8 +53,7 @@ async fn make(arguments: &PackArgs) -> anyhow::Result<Ending> {
     if let Some(out) = &arguments.out {
         copy(&built, out)?;
     }
-    let key = std::fs::write(arguments.state.data.join("pack-key.pem"), signer.key().pem());
-    key.with_context(|| format!("{}", arguments.state.data.join("pack-key.pem").display()))?;
+    keep_key(&arguments.state.data, &signer)?;
     let mut printer = Printer::new();
     let shown = |path: &PathBuf| path.display().to_string();
     printer.line(&arguments.out.as_ref().map_or_else(|| located(arguments, &record.location), shown))?;
@@ -67,6 +66,12 @@ async fn make(arguments: &PackArgs) -> anyhow::Result<Ending> {
     Ok(Ending::Done)
 }
 
+/// Puts the public key into the data folder: to be handed over on another way than the pack.
+pub(crate) fn keep_key(folder: &Path, signer: &Signer) -> anyhow::Result<()> {
+    let path = folder.join("pack-key.pem");
+    std::fs::write(&path, signer.key().pem()).with_context(|| format!("{}", path.display()))
+}
+
 fn located(arguments: &PackArgs, location: &str) -> String {
     match &arguments.packs {
         Some(url) if url.starts_with("s3://") => {
@@ -76,13 +81,6 @@ fn located(arguments: &PackArgs, location: &str) -> String {
         Some(folder) => Path::new(folder).join(location).display().to_string(),
         None => arguments.state.data.join(location).display().to_string(),
     }
-}
-
-/// The settings that are named, else those of the folder.
-fn settings(arguments: &PackArgs) -> anyhow::Result<Settings> {
-    let own = arguments.state.data.join("config.toml");
-    let own = Some(own).filter(|path| arguments.state.table.is_none() && path.exists());
-    input::settings(arguments.state.settings.as_deref().or(own.as_deref()))
 }
 
 fn account(settings: &Settings) -> String {

@@ -46,7 +46,7 @@ pub(crate) async fn run(arguments: ReviewArgs) -> anyhow::Result<Ending> {
              leave out --table for a folder's"
         );
     }
-    let settings = input::settings(arguments.state.settings.as_deref())?;
+    let settings = input::settings_of(&arguments.state)?;
     let state = place::embedded(&arguments.state.data).await?;
     let place = folder(&arguments.state.data)?;
     let lake = Lake::new(place.store.clone(), place.prefix.clone());
@@ -251,7 +251,8 @@ fn found<'s>(standing: &'s Standing, subject: &str) -> anyhow::Result<(&'s Subje
     })
 }
 
-fn summary(opened: &Opened, standing: &Standing, missing: &[String]) -> String {
+/// How a review stands, for people.
+pub(crate) fn summary(opened: &Opened, standing: &Standing, missing: &[String]) -> String {
     let progress = &standing.progress;
     let mut lines = vec![format!(
         "{}: {} of {} decided, due {}",

@@ -42,6 +42,8 @@ pub(crate) struct Day<'d> {
     pub(crate) keys: &'d [u8],
     /// When digests are judged.
     pub(crate) now: Time,
+    /// When log files are read.
+    pub(crate) read_at: fn() -> Time,
 }
 
 /// Fills an empty state, and the lake and the rest of a data folder.
@@ -58,7 +60,7 @@ pub(crate) async fn fill(state: &State, data: &Place, day: Day<'_>) -> anyhow::R
 }
 
 /// All log files and digests below a folder.
-fn collect(folder: &Path, into: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+pub(crate) fn collect(folder: &Path, into: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     for entry in std::fs::read_dir(folder).with_context(|| format!("{}", folder.display()))? {
         let path = entry?.path();
         if path.is_dir() {
@@ -72,9 +74,20 @@ fn collect(folder: &Path, into: &mut Vec<PathBuf>) -> anyhow::Result<()> {
 
 /// As `ingest` does.
 async fn read(state: &State, data: &Place, (logs, day): (&[&PathBuf], Day<'_>)) -> anyhow::Result<()> {
+    data.put(&data.join(&["config.toml"]), day.settings.to_owned()).await?;
+    let ingest = Ingest::new(deployment(state, data)).at(day.read_at);
+    let object =
+        |path: &&PathBuf| ObjectRef { bucket: String::new(), key: path.to_string_lossy().into_owned(), version: None };
+    let (_, failed) = ingest.objects(logs.iter().map(object).collect()).await?;
+    ensure!(failed.is_empty(), "log files that could not be read: {}", failed.join("; "));
+    Compact::new(ingest.into_deployment()).everything().await?;
+    Ok(())
+}
+
+/// What the handlers work with.
+pub(crate) fn deployment(state: &State, data: &Place) -> Deployment {
     let settings = data.join(&["config.toml"]);
-    data.put(&settings, day.settings.to_owned()).await?;
-    let ingest = Ingest::new(Deployment {
+    Deployment {
         state: state.clone(),
         stores: Arc::new(Stores::new(SdkConfig::builder().build())),
         data: data.clone(),
@@ -85,13 +98,7 @@ async fn read(state: &State, data: &Place, (logs, day): (&[&PathBuf], Day<'_>)) 
         fast_path: None,
         parts: Parts::default(),
         publisher_timeout: 0,
-    });
-    let object =
-        |path: &&PathBuf| ObjectRef { bucket: String::new(), key: path.to_string_lossy().into_owned(), version: None };
-    let (_, failed) = ingest.objects(logs.iter().map(object).collect()).await?;
-    ensure!(failed.is_empty(), "log files that could not be read: {}", failed.join("; "));
-    Compact::new(ingest.into_deployment()).everything().await?;
-    Ok(())
+    }
 }
 
 fn key_of(path: &Path, folder: &Path) -> String {

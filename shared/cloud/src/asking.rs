@@ -61,6 +61,8 @@ pub enum Proof {
     Signed,
     /// API Gateway has checked the token.
     Token,
+    /// It stands in a recording that the demo replays: nobody proved it, and nobody did it now.
+    Recorded,
 }
 
 /// A request to the viewer, as it is handed to its function: all of it is bound by the voucher.

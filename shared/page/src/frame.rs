@@ -39,7 +39,7 @@ impl Viewer {
             title: title.into(),
             room,
             asking: asking.to_string(),
-            proven: asking.proven != Proof::Local,
+            proven: matches!(asking.proven, Proof::Signed | Proof::Token),
             logged: self.logged,
             assets: assets::version(),
             ask: String::new(),

@@ -405,7 +405,11 @@ fn signed(standing: &Standing) -> String {
 /// Who it was, and whether that is proven.
 fn named(by: &By) -> String {
     let arn = if by.arn.is_empty() { String::new() } else { format!("{}, ", by.arn) };
-    plain(&format!("{} ({arn}{})", by.who, if by.proven == "local" { "not proven" } else { "proven" }))
+    plain(&format!(
+        "{} ({arn}{})",
+        by.who,
+        if matches!(&*by.proven, "signed" | "token") { "proven" } else { "not proven" }
+    ))
 }
 
 fn person(subject: &Subject) -> String {

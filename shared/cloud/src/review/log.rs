@@ -268,6 +268,7 @@ pub fn by(who: Who<'_>, persons: &impl Persons) -> By {
         Proof::Local => "local",
         Proof::Signed => "signed",
         Proof::Token => "token",
+        Proof::Recorded => "recorded",
     };
     // A token's name is followed by its subject in brackets.
     let of_token = || name.strip_suffix(')').and_then(|text| text.rsplit_once(" (")).map_or(&**name, |(_, id)| id);

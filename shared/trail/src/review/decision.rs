@@ -97,7 +97,7 @@ pub struct By {
     pub arn: String,
     /// The account of that ARN.
     pub account: String,
-    /// By what it is known: `signed`, `token`, `local`.
+    /// By what it is known: `signed` and `token` are proofs; `local` is this machine's word, `recorded` the demo's.
     pub proven: String,
     /// The address that the request came from, where it is known.
     pub address: String,

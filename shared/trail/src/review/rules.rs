@@ -314,7 +314,7 @@ impl<P: Persons> Rules<'_, P> {
     fn proven(&self, by: &By) -> Result<(), Refusal> {
         match by.proven.as_str() {
             "signed" | "token" if !by.arn.is_empty() => Ok(()),
-            "local" if self.local => Ok(()),
+            "local" | "recorded" if self.local => Ok(()),
             _ => Err(Refusal::NotProven { who: by.who.clone() }),
         }
     }
