@@ -51,6 +51,7 @@ struct Page {
     history: Vec<Told>,
     became: Vec<(&'static str, String)>,
     asking: String,
+    closed: String,
     again: Option<Again>,
 }
 
@@ -103,6 +104,7 @@ async fn shown(viewer: &Viewer, asking: &Asking, (id, number): (&str, u32), agai
     let status = if again.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
     let mut page = viewer.subject(frame, &opened, (subject, line));
     page.needs = needs;
+    page.closed = standing.signed_off.as_ref().map(|(at, _)| at.to_string()).unwrap_or_default();
     page.asking =
         format!("{asking}{}", who.person.map_or_else(String::new, |person| format!(", who is {}", plain(&person))));
     page.again = again;
@@ -158,6 +160,7 @@ impl Viewer {
             needs: Vec::new(),
             history: opened.log.iter().filter(|entry| entry.act.subject() == Some(&subject.id)).map(told).collect(),
             asking: String::new(),
+            closed: String::new(),
             again: None,
             frame: Frame { title: plain(&subject.name), ..frame },
         }
@@ -203,12 +206,12 @@ struct Told {
 }
 
 fn told(entry: &Entry) -> Told {
-    let by = entry.by.as_ref().map_or("this system".to_owned(), named);
+    let by = entry.by.as_ref().map(named).unwrap_or_default();
     let (what, more, record) = match &entry.act {
         Act::Decided { decision, .. } => (format!("decided: {}", decision.verb), because(decision), None),
         Act::Proposed { decision, .. } => (format!("proposed: {}", decision.verb), because(decision), None),
         Act::Carried { effect, record, actor, .. } => {
-            ("removed".to_owned(), vec![effect.clone(), format!("called by {actor}")], Some(record))
+            ("seen in the log".to_owned(), vec![effect.clone(), format!("called by {actor}")], Some(record))
         }
         Act::Absent { population, .. } => {
             ("confirmed absent".to_owned(), vec![format!("by the later population with SHA-256 {population}")], None)
@@ -248,7 +251,7 @@ fn became(line: &Line) -> Vec<(&'static str, String)> {
     [
         line.due.map(|due| ("Gone by", format!("{}{late}", due.date()))),
         time("Removed", line.removed_at),
-        time("Sessions that were issued before may last until", line.residual_until),
+        time("Sessions issued before may last until", line.residual_until),
         back,
     ]
     .into_iter()
