@@ -307,8 +307,12 @@ impl Asked {
         let about = [("PolicyId", "p-examplepolicy1")];
         let described = json!({"Policy": {"PolicySummary": ours, "Content": content.to_string()}});
         self.put("organizations:DescribePolicy", GLOBAL, &about, described);
-        for policy in ["p-FullAWSAccess", "p-examplepolicy1"] {
-            let targets = json!({"Targets": [{"TargetId": "r-exam", "Type": "ROOT", "Name": "Root"}]});
+        // AWS attaches the one that allows everything at every level; ours is attached at the top.
+        let top = json!({"TargetId": "r-exam", "Type": "ROOT", "Name": "Root"});
+        let below = accounts.map(|(id, name)| json!({"TargetId": id, "Type": "ACCOUNT", "Name": name}));
+        let everywhere: Vec<&Value> = [&top].into_iter().chain(&below).collect();
+        for (policy, targets) in [("p-FullAWSAccess", json!(everywhere)), ("p-examplepolicy1", json!([top]))] {
+            let targets = json!({"Targets": targets});
             self.put("organizations:ListTargetsForPolicy", GLOBAL, &[("PolicyId", policy)], targets);
         }
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 mod review;
 mod rules;
 
-pub use review::{Exception, exceptions, joiners_and_leavers, log, proofs, standing, subjects};
+pub use review::{Exception, exceptions, joiners_and_leavers, log, proofs, receipts, standing, strangers, subjects};
 pub use rules::{expired, rules};
 
 /// A row of a file: a value for each of its columns.
@@ -51,6 +51,46 @@ pub struct Item {
     pub columns: &'static [&'static str],
     /// Those that a person reads in the report.
     pub shown: &'static [&'static str],
+    /// How the report shows them.
+    pub layout: Layout,
+    /// Columns whose values are counted for the report.
+    pub counted: &'static [&'static str],
+    /// What a reader has to know of it.
+    pub note: &'static str,
+}
+
+/// How the report shows a file. All of it stands in the file itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// A row a line.
+    Table,
+    /// The rows that need attention: those whose first counted column has none of these values.
+    Notable(&'static [&'static str]),
+    /// A row a card: a name and a value a line.
+    Cards,
+    /// Counts alone.
+    Counts,
+}
+
+impl Item {
+    /// What the items below do not say otherwise.
+    const BASE: Self = Self {
+        name: "",
+        title: "",
+        source: "",
+        query: "",
+        again: "",
+        columns: &[],
+        shown: &[],
+        layout: Layout::Table,
+        counted: &[],
+        note: "",
+    };
+
+    /// A file that is no table.
+    pub const fn whole(source: &'static str) -> Self {
+        Self { source, ..Self::BASE }
+    }
 }
 
 /// The criteria, in their order.
@@ -71,7 +111,15 @@ pub const CRITERIA: &[Criterion] = &[
     Criterion {
         id: "CC6.3",
         asks: "Access follows roles and least privilege, and is reviewed",
-        items: &["reviews", "review-subjects", "review-log", "revocations", "exceptions"],
+        items: &[
+            "reviews",
+            "review-subjects",
+            "review-receipts",
+            "review-unknown",
+            "review-log",
+            "revocations",
+            "exceptions",
+        ],
         limits: "whether a role needs what it has is the reviewer's judgement, not this system's",
     },
     Criterion {
@@ -135,6 +183,10 @@ pub const ITEMS: &[Item] = &[
             "snapshot",
         ],
         shown: &["at", "account", "control", "resource", "before", "status", "reason"],
+        layout: Layout::Notable(&["PASS", "NOT_APPLICABLE"]),
+        counted: &["status"],
+        note: "The report shows what neither passes nor is not applicable.",
+        ..Item::BASE
     },
     Item {
         name: "digests",
@@ -144,12 +196,15 @@ pub const ITEMS: &[Item] = &[
         again: "qtrail verify --keys keys.json --from … --to … s3://<log bucket>",
         columns: &["day", "account", "region", "chain", "digests", "log_files_signed", "problems", "last_verified"],
         shown: &["day", "account", "region", "digests", "log_files_signed", "problems"],
+        counted: &["problems"],
+        note: "AWS signs a digest each hour. A day with a problem has log files that are not as AWS signed them; what became of it stands among the findings.",
+        ..Item::BASE
     },
     Item {
         name: "log-files",
         title: "Log files and records that were read, against those that AWS signed, by day and account",
         source: "DynamoDB, C#<date>#<account> (counted by ingest) and D#<chain> (signed by AWS)",
-        query: "all accounts heard, every day of the period. A digest's files count on the day that its window begins",
+        query: "all accounts heard; days of the period with anything. A digest's files count on the day that its window begins",
         again: "qtrail verify as above; qtrail ingest on a copy of the bucket counts anew",
         columns: &[
             "day",
@@ -163,6 +218,8 @@ pub const ITEMS: &[Item] = &[
             "adds_up",
         ],
         shown: &["day", "account", "files_read", "files_signed", "records", "quarantined", "adds_up"],
+        note: "A day on which nothing was read and nothing was signed has no row, and is a gap.",
+        ..Item::BASE
     },
     Item {
         name: "rules",
@@ -182,6 +239,9 @@ pub const ITEMS: &[Item] = &[
             "version",
         ],
         shown: &["kind", "id", "title", "severity", "references"],
+        layout: Layout::Counts,
+        counted: &["kind", "severity"],
+        ..Item::BASE
     },
     Item {
         name: "canaries",
@@ -191,6 +251,7 @@ pub const ITEMS: &[Item] = &[
         again: "qtrail findings --days … (severity INFORMATIONAL)",
         columns: &["finding_id", "account", "first_seen", "last_seen", "canaries"],
         shown: &["first_seen", "last_seen", "canaries"],
+        ..Item::BASE
     },
     Item {
         name: "findings",
@@ -232,6 +293,8 @@ pub const ITEMS: &[Item] = &[
             "resolution",
             "seconds_to_first_look",
         ],
+        counted: &["severity", "status"],
+        ..Item::BASE
     },
     Item {
         name: "findings-history",
@@ -241,6 +304,7 @@ pub const ITEMS: &[Item] = &[
         again: "qtrail findings show <id>",
         columns: &["finding_id", "at", "what", "who", "note", "detections_version"],
         shown: &["finding_id", "at", "what", "who", "note"],
+        ..Item::BASE
     },
     Item {
         name: "reviews",
@@ -255,16 +319,45 @@ pub const ITEMS: &[Item] = &[
             "opened",
             "due",
             "accounts",
+            "left_out",
             "subjects",
-            "decided",
+            "kept",
+            "modified",
+            "revoked",
             "undecided",
+            "active_and_unknown",
             "partial",
             "signed_off",
             "signed_by",
+            "signer_proven",
             "statement",
+            "people_sha256",
             "population_sha256",
         ],
-        shown: &["review", "due", "subjects", "undecided", "partial", "signed_off", "signed_by"],
+        shown: &[
+            "review",
+            "from",
+            "to",
+            "opened",
+            "due",
+            "signed_off",
+            "signed_by",
+            "signer_proven",
+            "statement",
+            "accounts",
+            "left_out",
+            "subjects",
+            "kept",
+            "modified",
+            "revoked",
+            "undecided",
+            "active_and_unknown",
+            "partial",
+            "people_sha256",
+            "population_sha256",
+        ],
+        layout: Layout::Cards,
+        ..Item::BASE
     },
     Item {
         name: "review-subjects",
@@ -317,6 +410,42 @@ pub const ITEMS: &[Item] = &[
             "ticket",
             "remedy",
         ],
+        counted: &["decision", "kind"],
+        note: "Numbers are given once: a sample can be drawn by number. `records` is how often CloudTrail saw the subject in the period that is reviewed.",
+        ..Item::BASE
+    },
+    Item {
+        name: "review-receipts",
+        title: "What AWS was asked for each review, and the receipt of each answer: the list is complete",
+        source: "the population of each review: AWS's answers as they came, in access/<time>/ of the data bucket",
+        query: "all questions",
+        again: "qtrail review snapshot asks anew; aws cloudtrail lookup-events finds a request by its id, for 90 days",
+        columns: &[
+            "review",
+            "account",
+            "region",
+            "call",
+            "parameters",
+            "time",
+            "request_ids",
+            "rows",
+            "sha256",
+            "refusal",
+        ],
+        shown: &["account", "call", "time", "rows", "refusal"],
+        layout: Layout::Counts,
+        counted: &["account", "refusal"],
+        ..Item::BASE
+    },
+    Item {
+        name: "review-unknown",
+        title: "Who was active in the period that is reviewed and had no access any more, or none that was seen",
+        source: "the population of each review: the lake's records against its subjects",
+        query: "all actors that are no subject; roles that only services take are known by the account",
+        again: "qtrail search --user <actor> --from … --to …",
+        columns: &["review", "kind", "actor", "session", "records", "first", "last", "services", "sample_records"],
+        shown: &["actor", "session", "records", "first", "last", "services"],
+        ..Item::BASE
     },
     Item {
         name: "review-log",
@@ -326,6 +455,9 @@ pub const ITEMS: &[Item] = &[
         again: "qtrail review",
         columns: &["review", "number", "at", "by", "arn", "proven", "address", "act", "subject", "entry", "sha256"],
         shown: &["review", "number", "at", "by", "proven", "act", "subject"],
+        counted: &["act", "proven"],
+        note: "`proven` is by what it is known who it was: `signed` by AWS's STS, `token` by an identity provider's token that API Gateway checked; `local` is the word of one machine, and `recorded` of a demonstration: these two prove nothing.",
+        ..Item::BASE
     },
     Item {
         name: "revocations",
@@ -347,6 +479,8 @@ pub const ITEMS: &[Item] = &[
             "seconds_after_decision",
         ],
         shown: &["subject", "decision", "decided_at", "what", "effect", "at", "record_id", "actor"],
+        counted: &["what"],
+        ..Item::BASE
     },
     Item {
         name: "joiners-and-leavers",
@@ -356,6 +490,8 @@ pub const ITEMS: &[Item] = &[
         again: "qtrail review; people.csv",
         columns: &["what", "when", "account", "subject", "person", "by", "record", "note"],
         shown: &["what", "when", "account", "subject", "person", "by", "note"],
+        counted: &["what"],
+        ..Item::BASE
     },
     Item {
         name: "access-calls",
@@ -376,6 +512,8 @@ pub const ITEMS: &[Item] = &[
             "record",
         ],
         shown: &["time", "account", "action", "actor", "resources", "error"],
+        counted: &["action"],
+        ..Item::BASE
     },
     Item {
         name: "exceptions",
@@ -385,6 +523,8 @@ pub const ITEMS: &[Item] = &[
         again: "qtrail pack --from … --to …",
         columns: &["kind", "about", "since", "who", "detail"],
         shown: &["kind", "about", "since", "who", "detail"],
+        counted: &["kind"],
+        ..Item::BASE
     },
 ];
 

@@ -17,7 +17,7 @@ use trail::time::Time;
 use super::reviews;
 use super::sheet::{Book, Sheet};
 use crate::error::Error;
-use crate::state::{ChainState, HistoryLine, Query, State, VerdictChange, stands};
+use crate::state::{ChainState, DayCounts, HistoryLine, Query, State, VerdictChange, stands};
 use crate::stores::Place;
 
 const DAY: i64 = 86_400;
@@ -238,12 +238,17 @@ async fn log_files(state: &State, span: Span, signed: &Signed) -> Result<Sheet, 
         let account = heard.account;
         let mut silent = Vec::new();
         let (mut read, mut proven) = (0, 0);
-        for day in days(span) {
-            let counts = state.day_counts(&day.date(), &account).await?;
+        let counted =
+            stream::iter(days(span)).map(async |day| Ok((day, state.day_counts(&day.date(), &account).await?)));
+        let counted: Vec<_> = counted.buffered(AT_ONCE).try_collect::<Vec<_>>().await.map_err(|e: Error| e)?;
+        for (day, counts) in counted {
             let of_digests = signed.get(&(day, account.clone())).copied().unwrap_or_default();
             (read, proven) = (read + counts.files, proven + of_digests);
             if counts.files == 0 {
                 silent.push(day);
+            }
+            if counts == DayCounts::default() && of_digests == 0 {
+                continue;
             }
             let adds_up = counts.records == counts.evaluated + counts.other_kinds + counts.quarantined;
             let of = format!("account {account}, {}", day.date());
@@ -281,9 +286,11 @@ async fn findings(state: &State, span: Span, exceptions: &mut Sheet) -> Result<[
     let mut sheet = Sheet::new("findings")?;
     let mut history = Sheet::new("findings-history")?;
     let mut without = Vec::new();
-    for day in days(span) {
+    let found = stream::iter(days(span)).map(async |day| (day, state.findings(&Query::default(), day).await));
+    let mut found = std::pin::pin!(found.buffered(AT_ONCE));
+    while let Some((day, entries)) = found.next().await {
         let before = canaries.rows;
-        let mut entries = state.findings(&Query::default(), day).await?;
+        let mut entries = entries?;
         entries.retain(|entry| (span.0..span.1).contains(&entry.finding.first_seen));
         entries.sort_by(|one, other| key(one).cmp(&key(other)));
         let histories: Vec<Vec<HistoryLine>> = stream::iter(&entries)
@@ -319,12 +326,14 @@ fn key(entry: &Entry) -> (Time, &str) {
 fn not_looked_at(entry: &Entry) -> Option<Exception> {
     let finding = &entry.finding;
     let waits = entry.status == Status::New && finding.severity >= Severity::High;
+    let title = trail::detections::find(&finding.detection_id).map_or(&*finding.detection_id, |one| one.title);
+    let severity = if finding.severity == Severity::Critical { "CRITICAL" } else { "HIGH" };
     waits.then(|| Exception {
         kind: "not_looked_at",
         about: finding.finding_id.clone(),
         since: finding.first_seen,
         who: String::new(),
-        detail: format!("{} in {}: nobody has said anything about it", finding.detection_id, finding.account),
+        detail: format!("{title} ({severity}) in {}: nobody has said anything about it", finding.account),
     })
 }
 

@@ -1,10 +1,11 @@
 //! Tables on their way into a pack: rows are spooled to disk as they come, and packed as CSV and as JSON lines.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Seek, Write};
 
 use serde_json::{Map, Value};
-use trail::evidence::{Item, Row};
+use trail::evidence::{Item, Layout, Row};
 use trail::time::Time;
 
 use super::manifest::{FileFacts, GapLine};
@@ -16,6 +17,9 @@ pub(super) const SHOWN: usize = 100;
 
 /// A cell of the report is cut after so many letters; the files hold all of them.
 const SHOWN_LETTERS: usize = 300;
+
+/// So many values of a column are counted by themselves.
+const VALUES: usize = 12;
 
 /// Who makes a pack, when, and of which time.
 #[derive(Debug, Clone)]
@@ -34,6 +38,10 @@ pub(super) struct Sheet {
     pub(super) rows: u64,
     /// What a person reads: the first rows, of the columns that are for people.
     pub(super) shown: Vec<Vec<String>>,
+    /// Rows that a person would have to read.
+    worth: u64,
+    /// Of each column that is counted, how often there is which value.
+    counts: Vec<BTreeMap<String, u64>>,
     gaps: Vec<String>,
 }
 
@@ -42,16 +50,26 @@ impl Sheet {
     pub(super) fn new(name: &str) -> Result<Self, Error> {
         let item = trail::evidence::item(name).ok_or_else(|| Error::Pack(format!("there is no file {name}")))?;
         let spool = BufWriter::new(tempfile::tempfile().map_err(|e| failed(name, &e))?);
-        Ok(Self { item, spool, rows: 0, shown: Vec::new(), gaps: Vec::new() })
+        let counts = vec![BTreeMap::new(); item.counted.len()];
+        Ok(Self { item, spool, rows: 0, shown: Vec::new(), worth: 0, counts, gaps: Vec::new() })
     }
 
     /// Adds a row.
     pub(super) fn push(&mut self, row: Row) -> Result<(), Error> {
         debug_assert_eq!(row.len(), self.item.columns.len(), "{}", self.item.name);
-        if self.shown.len() < SHOWN {
-            let place = |name: &&str| self.item.columns.iter().position(|column| column == name);
-            let cells = self.item.shown.iter().filter_map(place).filter_map(|place| row.get(place));
-            self.shown.push(cells.map(|cell| text(cell).chars().take(SHOWN_LETTERS).collect()).collect());
+        let item = self.item;
+        let cells = |names: &'static [&'static str]| {
+            let place = |name: &&str| item.columns.iter().position(|column| column == name);
+            names.iter().filter_map(place).filter_map(|place| row.get(place))
+        };
+        for (counts, cell) in self.counts.iter_mut().zip(cells(item.counted)) {
+            count(counts, said(cell));
+        }
+        if is_shown(item.layout, cells(item.counted).next()) {
+            self.worth += 1;
+            if self.shown.len() < SHOWN {
+                self.shown.push(cells(item.shown).map(said).collect());
+            }
         }
         self.rows += 1;
         let mut line = Value::Array(row).to_string();
@@ -84,12 +102,42 @@ fn text(value: &Value) -> String {
     }
 }
 
+/// Whether the report shows a row with this value in its first counted column.
+fn is_shown(layout: Layout, value: Option<&Value>) -> bool {
+    match layout {
+        Layout::Table | Layout::Cards => true,
+        Layout::Counts => false,
+        Layout::Notable(quiet) => !value.and_then(Value::as_str).is_some_and(|value| quiet.contains(&value)),
+    }
+}
+
+/// What many different values would make of a count is a list that nobody reads.
+fn count(counts: &mut BTreeMap<String, u64>, value: String) {
+    if counts.len() < VALUES || counts.contains_key(&value) {
+        *counts.entry(value).or_default() += 1;
+    } else {
+        *counts.entry("others".to_owned()).or_default() += 1;
+    }
+}
+
+/// A value in the report.
+fn said(value: &Value) -> String {
+    match value {
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        value => text(value).chars().take(SHOWN_LETTERS).collect(),
+    }
+}
+
 /// A table that lies in the pack, for the report.
 #[derive(Debug)]
 pub(super) struct Section {
     pub(super) item: &'static Item,
     pub(super) rows: u64,
     pub(super) shown: Vec<Vec<String>>,
+    /// Rows that the report would show if it showed all.
+    pub(super) worth: u64,
+    pub(super) counts: Vec<BTreeMap<String, u64>>,
     pub(super) gaps: Vec<String>,
 }
 
@@ -111,14 +159,14 @@ impl Book {
 
     /// Packs a table.
     pub(super) fn add(&mut self, sheet: Sheet) -> Result<(), Error> {
-        let Sheet { item, spool, rows, shown, gaps } = sheet;
+        let Sheet { item, spool, rows, shown, worth, counts, gaps } = sheet;
         let packed = self.pack(item, spool).map_err(|e| failed(item.name, &e))?;
         for written in packed {
             self.files.push(facts(written, (item, rows), &self.run));
         }
         let lines = gaps.iter().map(|what| GapLine { file: item.name.to_owned(), what: what.clone() });
         self.gaps.extend(lines);
-        self.sections.push(Section { item, rows, shown, gaps });
+        self.sections.push(Section { item, rows, shown, worth, counts, gaps });
         Ok(())
     }
 
@@ -151,8 +199,7 @@ impl Book {
     /// Packs a file that is no table.
     pub(super) fn whole(&mut self, path: &str, about: (&str, &str), bytes: &[u8]) -> Result<(), Error> {
         let written = self.archive.whole(path, Method::Deflated, bytes).map_err(|e| failed(path, &e))?;
-        let made = "made from the other files of this pack";
-        let item = Item { name: "", title: "", source: made, query: "", again: "", columns: &[], shown: &[] };
+        let item = Item::whole("made from the other files of this pack");
         let mut facts = facts(written, (&item, 0), &self.run);
         (facts.title, facts.again) = (about.0.to_owned(), about.1.to_owned());
         self.files.push(facts);

@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use super::Row;
 use crate::review::standing::Line;
-use crate::review::{Act, By, Decision, Entry, Grant, Period, Population, Remedy, Stage, Standing, Subject, Verb};
+use crate::review::{
+    Act, ActorKey, By, Decision, Entry, Grant, Period, Population, Remedy, Scope, Stage, Standing, Subject, Verb,
+};
 use crate::time::Time;
 
 /// What an auditor has to be told without asking.
@@ -87,25 +89,85 @@ fn who(by: Option<&By>) -> &str {
 pub fn standing(period: &Period, population: &Population, entries: &[Entry]) -> Row {
     let decided = decisions(entries);
     let subjects: Vec<&Subject> = all_subjects(population, entries).collect();
-    let done = subjects.iter().filter(|subject| decided.contains_key(subject.id.as_str())).count();
+    let count = |verb: Verb| {
+        let of_verb =
+            |subject: &&&Subject| decided.get(&*subject.id).is_some_and(|(_, decision)| decision.verb == verb);
+        subjects.iter().filter(of_verb).count()
+    };
+    let undecided = subjects.iter().filter(|subject| !decided.contains_key(&*subject.id)).count();
     let opened = due(entries);
     let signed = signed(entries);
+    let signer = signed.and_then(|(entry, _)| entry.by.as_ref());
+    let (reviewed, left_out): (Vec<&Scope>, _) = population.scope.iter().partition(|scope| scope.excluded.is_none());
+    let why = |scope: &&Scope| format!("{}: {}", named(scope), scope.excluded.as_deref().unwrap_or_default());
     vec![
         json!(period.id),
         json!(period.from),
         json!(period.to),
         json!(opened.map(|(at, ..)| at)),
         json!(opened.map(|(_, due, _)| due)),
-        json!(population.scope.iter().filter(|scope| scope.excluded.is_none()).count()),
+        json!(reviewed.into_iter().map(named).collect::<Vec<_>>()),
+        json!(left_out.iter().map(why).collect::<Vec<_>>()),
         json!(subjects.len()),
-        json!(done),
-        json!(subjects.len() - done),
+        json!(count(Verb::Keep)),
+        json!(count(Verb::Modify)),
+        json!(count(Verb::Revoke)),
+        json!(undecided),
+        json!(population.unknown.len()),
         json!(!population.gaps.is_empty()),
         json!(signed.map(|(entry, _)| entry.at)),
         json!(signed.map(|(entry, _)| who(entry.by.as_ref()))),
+        json!(signer.map(|by| &by.proven)),
         json!(signed.map(|(_, statement)| statement)),
+        json!(population.people_sha256),
         json!(opened.map(|(_, _, sha256)| sha256)),
     ]
+}
+
+fn named(scope: &Scope) -> String {
+    format!("{} {}", scope.name, scope.account).trim().to_owned()
+}
+
+/// What was asked for a population, with the receipts of the answers.
+pub fn receipts<'r>(period: &'r Period, population: &'r Population) -> impl Iterator<Item = Row> + 'r {
+    population.receipts.iter().map(|receipt| {
+        vec![
+            json!(period.id),
+            json!(receipt.account),
+            json!(receipt.region),
+            json!(receipt.call),
+            json!(receipt.parameters),
+            json!(receipt.time),
+            json!(receipt.request_ids),
+            json!(receipt.rows),
+            json!(receipt.sha256),
+            json!(receipt.refusal),
+        ]
+    })
+}
+
+/// Who was active in the period and is no subject.
+pub fn strangers<'r>(period: &'r Period, population: &'r Population) -> impl Iterator<Item = Row> + 'r {
+    population.unknown.iter().map(|stranger| {
+        let (kind, actor, session) = match &stranger.actor {
+            ActorKey::Root(account) => ("root", account, ""),
+            ActorKey::User(arn) => ("user", arn, ""),
+            ActorKey::Role(arn) => ("role", arn, ""),
+            ActorKey::Session { role, name } => ("session", role, name.as_str()),
+        };
+        let usage = &stranger.usage;
+        vec![
+            json!(period.id),
+            json!(kind),
+            json!(actor),
+            json!(session),
+            json!(usage.records),
+            json!(usage.first),
+            json!(usage.last),
+            json!(usage.services.keys().collect::<Vec<_>>()),
+            json!(usage.samples.iter().map(|record| record.id.as_str()).collect::<Vec<_>>()),
+        ]
+    })
 }
 
 fn grant(grant: &Grant) -> String {
@@ -176,7 +238,7 @@ fn decision_cells(decided: Option<(&Entry, &Decision)>) -> Vec<Value> {
     vec![
         json!(decision.verb),
         json!(entry.by.as_ref().map(|by| &by.who)),
-        json!(entry.by.as_ref().map(|by| format!("{} ({})", by.arn, by.proven))),
+        json!(entry.by.as_ref().map(|by| format!("{} ({})", who(Some(by)), by.proven))),
         json!(entry.at),
         json!(decision.justification),
         json!(ticket),
