@@ -8,7 +8,7 @@ use cloud::asking::Asking;
 use cloud::collect::{Collector, Options};
 use cloud::deployment::sdk_config_of;
 use cloud::review::collect::Taking;
-use cloud::review::log::{Opened, Reviews, Who};
+use cloud::review::log::{Opened, Reviews};
 use cloud::review::opening::Making;
 use cloud::review::store::Store;
 use cloud::stores::folder;
@@ -70,22 +70,18 @@ impl Desk<'_> {
             ReviewAction::Decide(decide) => self.decide(&decide).await?,
             ReviewAction::Except { review, subject, reason, approver } => {
                 let id = self.id(&review, &subject).await?;
-                self.reviews.except(&review, self.who(), (&id, &reason, &approver)).await?;
+                self.reviews.except(&review, &self.asking, (&id, &reason, &approver)).await?;
                 output::note(&format!("{id} is excepted, approved by {approver}"));
             }
             ReviewAction::Sheet { review } => self.sheet(&review).await?,
             ReviewAction::Propose { review, file } => return self.propose(&review, &file).await,
             ReviewAction::Confirm { review, subjects } => self.confirm(&review, &subjects).await?,
             ReviewAction::SignOff { review, statement, partial } => {
-                let signed = self.reviews.sign_off(&review, self.who(), (&statement, partial)).await?;
+                let signed = self.reviews.sign_off(&review, &self.asking, (&statement, partial)).await?;
                 output::note(&format!("{review} is signed off: {signed}"));
             }
         }
         Ok(Ending::Done)
-    }
-
-    fn who(&self) -> Who<'_> {
-        Who { asking: &self.asking, address: "" }
     }
 
     fn print(&self, text: impl FnOnce() -> String, json: impl FnOnce() -> Value) -> anyhow::Result<()> {
@@ -203,7 +199,7 @@ impl Desk<'_> {
         };
         let remove = decide.remove.iter().map(grant).collect::<anyhow::Result<_>>()?;
         let decision = Decision { verb: *verb, remove, justification: justification.clone(), ticket: ticket.clone() };
-        self.reviews.decide(review, self.who(), (&subject.id, &decision)).await?;
+        self.reviews.decide(review, &self.asking, (&subject.id, &decision)).await?;
         output::note(&format!("{}: {verb}", subject.id));
         Ok(())
     }
@@ -216,7 +212,7 @@ impl Desk<'_> {
 
     async fn propose(&self, review: &str, file: &std::path::Path) -> anyhow::Result<Ending> {
         let bytes = std::fs::read(file).with_context(|| format!("{}", file.display()))?;
-        let (sheet, refused) = self.reviews.propose(review, self.who(), &bytes).await?;
+        let (sheet, refused) = self.reviews.propose(review, &self.asking, &bytes).await?;
         for error in &sheet.errors {
             output::note(&format!("{}, {error}", file.display()));
         }
@@ -236,7 +232,7 @@ impl Desk<'_> {
         let (_, standing) = self.load(review).await?;
         let id = |subject: &String| found(&standing, subject).map(|(subject, _)| subject.id.clone());
         let ids = subjects.iter().map(id).collect::<anyhow::Result<Vec<_>>>()?;
-        let confirmed = self.reviews.confirm(review, self.who(), &ids).await?;
+        let confirmed = self.reviews.confirm(review, &self.asking, &ids).await?;
         output::note(&format!("{confirmed} confirmed"));
         Ok(())
     }

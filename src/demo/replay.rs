@@ -13,7 +13,7 @@ use cloud::asking::{Asking, Proof};
 use cloud::pack::{Ask, Signer, Sources, issue};
 use cloud::rebuild::{RawFile, Rebuild};
 use cloud::review::handler::Review;
-use cloud::review::log::{Reviews, Who};
+use cloud::review::log::Reviews;
 use cloud::review::opening::Making;
 use cloud::review::store::Store;
 use cloud::state::{PackRecord, State};
@@ -82,6 +82,7 @@ impl Said {
             account: self.arn.split(':').nth(4).map(str::to_owned),
             groups: Vec::new(),
             proven: Proof::Recorded,
+            address: String::new(),
             at: self.at,
         }
     }
@@ -143,7 +144,7 @@ impl Replay<'_> {
             let said: Said = serde_json::from_str(line).with_context(|| format!("events/review.ndjson: {line}"))?;
             if is_meant(said.at) {
                 let asking = said.asking();
-                let done = one(&reviews, review, (Who { asking: &asking, address: "" }, said.what)).await;
+                let done = one(&reviews, review, (&asking, said.what)).await;
                 done.with_context(|| format!("events/review.ndjson: {line}"))?;
             }
         }
@@ -151,7 +152,7 @@ impl Replay<'_> {
     }
 }
 
-async fn one(reviews: &Reviews<'_, Store>, review: &str, (who, what): (Who<'_>, What)) -> anyhow::Result<()> {
+async fn one(reviews: &Reviews<'_, Store>, review: &str, (who, what): (&Asking, What)) -> anyhow::Result<()> {
     match what {
         What::Decide { subject, decision } => reviews.decide(review, who, (&subject, &decision)).await?,
         What::Except { subject, reason, approver } => {

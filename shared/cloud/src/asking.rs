@@ -47,6 +47,8 @@ pub struct Asking {
     pub groups: Vec<String>,
     /// By what it is known.
     pub proven: Proof,
+    /// The address that it came from, where that is proven, too: API Gateway says so, Lambda does not. Else empty.
+    pub address: String,
     /// When it was.
     pub at: Time,
 }
@@ -165,11 +167,19 @@ impl Asked {
 impl Asking {
     /// This machine's own user, by the name that the operating system has for him.
     pub fn local(user: &str, at: Time) -> Self {
-        Self { who: user.to_owned(), arn: None, account: None, groups: Vec::new(), proven: Proof::Local, at }
+        Self {
+            who: user.to_owned(),
+            arn: None,
+            account: None,
+            groups: Vec::new(),
+            proven: Proof::Local,
+            address: String::new(),
+            at,
+        }
     }
 
     /// Whom a token names, by the claims that API Gateway's authorizer has verified.
-    pub fn of_claims(claims: &Value, at: Time) -> Result<Self, Refused> {
+    pub fn of_claims(claims: &Value, address: &str, at: Time) -> Result<Self, Refused> {
         let text = |name: &str| claims[name].as_str().filter(|text| !text.is_empty());
         let Some(subject) = text("sub") else {
             return Err(Refused::new(403, "the token names nobody: it has no claim `sub`"));
@@ -179,7 +189,7 @@ impl Asking {
         let who = name.map_or_else(|| subject.to_owned(), |name| format!("{name} ({subject})"));
         let groups = ["cognito:groups", "groups"].into_iter().map(|name| listed(&claims[name]));
         let groups = groups.flatten().collect();
-        Ok(Self { who, arn: None, account: None, groups, proven: Proof::Token, at })
+        Ok(Self { who, arn: None, account: None, groups, proven: Proof::Token, address: address.to_owned(), at })
     }
 }
 

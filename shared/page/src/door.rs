@@ -59,7 +59,11 @@ impl Door {
                 serde_json::to_value(answered).unwrap_or_default()
             }
             Kind::Token => {
-                let asking = Asking::of_claims(&invocation["requestContext"]["authorizer"]["jwt"]["claims"], now());
+                let asking = {
+                    let context = &invocation["requestContext"];
+                    let address = context["http"]["sourceIp"].as_str().unwrap_or_default();
+                    Asking::of_claims(&context["authorizer"]["jwt"]["claims"], address, now())
+                };
                 let answered = match of_http_api(&invocation) {
                     Ok(asked) => self.answer(asked, asking).await,
                     Err(refused) => in_words(&refused),

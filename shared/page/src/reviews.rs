@@ -404,12 +404,10 @@ fn signed(standing: &Standing) -> String {
 
 /// Who it was, and whether that is proven.
 fn named(by: &By) -> String {
+    let proven = if matches!(&*by.proven, "signed" | "token") { "proven" } else { "not proven" };
+    let address = if by.address.is_empty() { String::new() } else { format!(", from {}", by.address) };
     let arn = if by.arn.is_empty() { String::new() } else { format!("{}, ", by.arn) };
-    plain(&format!(
-        "{} ({arn}{})",
-        by.who,
-        if matches!(&*by.proven, "signed" | "token") { "proven" } else { "not proven" }
-    ))
+    plain(&format!("{} ({arn}{proven}{address})", by.who))
 }
 
 fn person(subject: &Subject) -> String {

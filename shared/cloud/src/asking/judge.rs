@@ -77,6 +77,7 @@ impl Judge {
             account: Some(account),
             groups: Vec::new(),
             proven: Proof::Signed,
+            address: String::new(),
             at: now,
         })
     }

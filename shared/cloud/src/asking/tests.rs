@@ -164,6 +164,7 @@ async fn sts_says_who_signed() {
         account: Some("111122223333".to_owned()),
         groups: Vec::new(),
         proven: Proof::Signed,
+        address: String::new(),
         at: NOW,
     };
     assert_eq!(asking, expected);
@@ -467,11 +468,11 @@ fn a_request_survives_its_way() {
 #[test]
 fn a_token_names_its_subject() {
     let claims = json!({"sub": "9f1c", "email": "carol@example.org", "cognito:groups": "[auditors reviewers]"});
-    let asking = Asking::of_claims(&claims, NOW).unwrap();
+    let asking = Asking::of_claims(&claims, "203.0.113.7", NOW).unwrap();
     assert_eq!((asking.who.as_str(), asking.proven), ("carol@example.org (9f1c)", Proof::Token));
     assert_eq!(asking.groups, ["auditors", "reviewers"]);
-    assert_eq!(Asking::of_claims(&json!({"sub": "9f1c", "groups": ["a"]}), NOW).unwrap().groups, ["a"]);
+    assert_eq!(Asking::of_claims(&json!({"sub": "9f1c", "groups": ["a"]}), "", NOW).unwrap().groups, ["a"]);
     for nobody in [json!({}), json!({"sub": ""}), json!({"sub": 7, "email": "a@b"}), json!(null)] {
-        assert_eq!(Asking::of_claims(&nobody, NOW).unwrap_err().status, 403);
+        assert_eq!(Asking::of_claims(&nobody, "", NOW).unwrap_err().status, 403);
     }
 }

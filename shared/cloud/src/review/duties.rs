@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use aws_config::SdkConfig;
 use serde_json::{Value, json};
-use trail::review::Period;
+use trail::review::{Act, Period};
 use trail::settings::Settings;
 use trail::time::Time;
 
@@ -34,7 +34,11 @@ const SNAPSHOTS: Duration = Duration::from_mins(8);
 /// How long one account may take.
 const ACCOUNT: Duration = Duration::from_mins(2);
 
-/// While a revocation waits for a snapshot that lacks it, one is taken once a day, in seconds.
+/// A review that nobody signs off is given up after so long, in seconds: findings say so.
+const LOOKED_AFTER: i64 = 200 * 86_400;
+
+/// While a revocation waits for a snapshot that lacks it, or a review for what joined, one is taken once a day, in
+/// seconds.
 const A_DAY: i64 = 20 * 3600;
 
 /// How many days of records a review for one who leaves looks back.
@@ -121,12 +125,22 @@ impl Duties {
         Ok(json!({"opened": opened, "checked": checked}))
     }
 
-    /// Whether something was revoked of which only a new snapshot says that it is gone.
+    /// Whether only a new snapshot says something: that what was revoked is gone, or that access was given since.
     async fn is_waiting(&self, now: Time) -> Result<bool, Error> {
-        if self.deployment.state.open_effects().await?.is_empty() {
+        if self.store.times().await?.last().is_some_and(|last| now.0 - last.0 <= A_DAY) {
             return Ok(false);
         }
-        Ok(self.store.times().await?.last().is_none_or(|last| now.0 - last.0 > A_DAY))
+        let state = &self.deployment.state;
+        if !state.open_effects().await?.is_empty() {
+            return Ok(true);
+        }
+        for meta in state.reviews().await?.iter().filter(|meta| now.0 - meta.opened.0 < LOOKED_AFTER) {
+            let log = state.review_log(&meta.period.id).await?;
+            if !log.iter().any(|entry| matches!(entry.act, Act::SignedOff { .. })) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn open(

@@ -10,6 +10,7 @@ use trail::settings::Settings;
 use trail::time::Time;
 
 use super::log::{Opened, Reviews, Source};
+use super::opening::provisioners;
 use super::proof::account_of;
 use crate::deployment::Deployment;
 use crate::error::Error;
@@ -64,7 +65,8 @@ impl<'d, S: Source> Review<'d, S> {
         if standing.signed_off.as_ref().is_some_and(|(at, _)| now.0 - at.0 > AFTER_SECONDS) {
             return Ok(());
         }
-        if let Some((later, sha256)) = self.source.later(opened.meta.taken, settings).await? {
+        if let Some((mut later, sha256)) = self.source.later(opened.meta.taken, settings).await? {
+            self.add_provisioners(&mut later, (&opened, &standing), settings).await?;
             state.append(id, now, |log| Ok(compared(&reviews, &opened, (log, &later, &sha256), now))).await?;
             reviews.wait_for(id, None).await?;
         }
@@ -75,6 +77,25 @@ impl<'d, S: Source> Review<'d, S> {
         if is_time && reviews.remind(id, now).await? {
             state.owe(&Notice::Review(id.to_owned())).await?;
         }
+        Ok(())
+    }
+
+    /// Who gave what is new: nobody decides about access that he gave himself.
+    async fn add_provisioners(
+        &self,
+        later: &mut Population,
+        (opened, standing): (&Opened, &Standing),
+        settings: &Settings,
+    ) -> Result<(), Error> {
+        let mut new = later.subjects.iter_mut().filter(|subject| standing.line(&subject.id).is_none()).peekable();
+        if standing.signed_off.is_some() || new.peek().is_none() {
+            return Ok(());
+        }
+        let given = self.deployment.lake().provisions(Some(opened.meta.taken), None).await?;
+        let sets = &opened.meta.known.permission_sets;
+        let set = |arn: &str| sets.iter().find(|(_, known)| *known == arn).map(|(name, _)| name.as_str());
+        let all = provisioners(&given.all, set, &settings.review.pipelines);
+        new.for_each(|subject| subject.created_by = all.get(&subject.id).cloned());
         Ok(())
     }
 }
@@ -110,7 +131,7 @@ fn compared<S: Source>(
         news.extend(change.map(|act| (None, act)));
     }
     if standing.signed_off.is_none() {
-        news.extend(joined(&standing, later));
+        news.extend(joined(&standing, (later, opened.meta.leaver.as_deref())));
     }
     news
 }
@@ -154,10 +175,15 @@ fn lacks(subject: &Subject, found: &Subject, plan: &Plan, decision: &trail::revi
     }
 }
 
-/// Access that was given after the population was taken, numbered on.
-fn joined(standing: &Standing, later: &Population) -> Append {
+/// Access that was given after the population was taken, numbered on. Where the review is about one who leaves, that of
+/// others is none of it.
+fn joined(standing: &Standing, (later, leaver): (&Population, Option<&str>)) -> Append {
     let last = standing.subjects().map(|(subject, _)| subject.number).max().unwrap_or_default();
-    let new = later.subjects.iter().filter(|subject| standing.line(&subject.id).is_none());
+    let is_meant = |subject: &&Subject| {
+        let person = subject.person.as_ref().map(|person| person.id.as_str());
+        standing.line(&subject.id).is_none() && (leaver.is_none() || person == leaver)
+    };
+    let new = later.subjects.iter().filter(is_meant);
     let numbered = (last + 1..).zip(new).map(|(number, subject)| Subject { number, joined: true, ..subject.clone() });
     numbered.map(|subject| (None, Act::Joined { subject: Box::new(subject) })).collect()
 }

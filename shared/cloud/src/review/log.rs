@@ -70,15 +70,6 @@ pub struct Opening<'o> {
     pub leaver: Option<String>,
 }
 
-/// Who asks, as the log has it.
-#[derive(Debug, Clone, Copy)]
-pub struct Who<'w> {
-    /// Who it is, as it was proven.
-    pub asking: &'w Asking,
-    /// The address that the request came from; empty where it is not known.
-    pub address: &'w str,
-}
-
 impl<S: Source> Reviews<'_, S> {
     /// A review with all that is known of it.
     pub async fn load(&self, id: &str) -> Result<Opened, Error> {
@@ -120,41 +111,41 @@ impl<S: Source> Reviews<'_, S> {
     }
 
     /// Decides about a subject.
-    pub async fn decide(&self, id: &str, who: Who<'_>, (subject, decision): (&str, &Decision)) -> Result<(), Error> {
+    pub async fn decide(&self, id: &str, asking: &Asking, (subject, decision): (&str, &Decision)) -> Result<(), Error> {
         let opened = self.load(id).await?;
         let persons = self.source.persons().await?;
-        let by = by(who, &persons);
+        let by = by(asking, &persons);
         let decide = |log: &[Entry]| {
             self.rules((&opened.population, log), &persons).decide(&by, subject, decision)?;
             Ok(vec![decided(&by, subject, decision.clone())])
         };
-        self.state.append(id, who.asking.at, decide).await?;
+        self.state.append(id, asking.at, decide).await?;
         self.wait_for(id, Some(subject)).await
     }
 
     /// Confirms what is proposed for these subjects, as their reviewer. All or nothing: who may not confirm one of them
     /// is told so before any is confirmed.
-    pub async fn confirm(&self, id: &str, who: Who<'_>, subjects: &[String]) -> Result<usize, Error> {
+    pub async fn confirm(&self, id: &str, asking: &Asking, subjects: &[String]) -> Result<usize, Error> {
         let opened = self.load(id).await?;
         let persons = self.source.persons().await?;
-        let by = by(who, &persons);
+        let by = by(asking, &persons);
         let confirm = |log: &[Entry]| {
             let rules = self.rules((&opened.population, log), &persons);
-            let confirmed = subjects.iter().filter(|subject| !has_decided(log, subject, &by, who.asking.at));
+            let confirmed = subjects.iter().filter(|subject| !has_decided(log, subject, &by, asking.at));
             let confirmed = confirmed.map(|subject| Ok(decided(&by, subject, rules.confirm(&by, subject)?)));
             confirmed.collect::<Result<Vec<_>, Error>>()
         };
-        let put = self.state.append(id, who.asking.at, confirm).await?;
+        let put = self.state.append(id, asking.at, confirm).await?;
         self.wait_for(id, None).await?;
         Ok(put.len())
     }
 
     /// Takes in a sheet that came back: its good rows are proposals. What the rules say against a row is told with it.
-    pub async fn propose(&self, id: &str, who: Who<'_>, bytes: &[u8]) -> Result<(Sheet, Vec<Error>), Error> {
+    pub async fn propose(&self, id: &str, asking: &Asking, bytes: &[u8]) -> Result<(Sheet, Vec<Error>), Error> {
         let opened = self.load(id).await?;
         let persons = self.source.persons().await?;
-        let by = by(who, &persons);
-        let mut sheet = sheet::back(bytes, &self.standing(&opened, who.asking.at));
+        let by = by(asking, &persons);
+        let mut sheet = sheet::back(bytes, &self.standing(&opened, asking.at));
         let rules = self.rules((&opened.population, &opened.log), &persons);
         let mut refused = Vec::new();
         sheet.proposals.retain(|(subject, decision)| match rules.propose(&by, subject, decision) {
@@ -173,42 +164,42 @@ impl<S: Source> Reviews<'_, S> {
             });
             new.collect::<Result<Vec<_>, Error>>()
         };
-        self.state.append(id, who.asking.at, propose).await?;
+        self.state.append(id, asking.at, propose).await?;
         Ok((sheet, refused))
     }
 
     /// Notes an exception, with who outside approved it.
-    pub async fn except(&self, id: &str, who: Who<'_>, about: (&str, &str, &str)) -> Result<(), Error> {
+    pub async fn except(&self, id: &str, asking: &Asking, about: (&str, &str, &str)) -> Result<(), Error> {
         let opened = self.load(id).await?;
         let persons = self.source.persons().await?;
-        let by = by(who, &persons);
+        let by = by(asking, &persons);
         let (subject, reason, approver) = about;
         let except = |log: &[Entry]| {
             self.rules((&opened.population, log), &persons).except(&by, about)?;
             let [subject, reason, approver] = [subject, reason, approver].map(|text| text.trim().to_owned());
             Ok(vec![(Some(by.clone()), Act::Excepted { subject, reason, approver })])
         };
-        self.state.append(id, who.asking.at, except).await.map(drop)
+        self.state.append(id, asking.at, except).await.map(drop)
     }
 
     /// Signs a review off; yields the statement as it stands in the log. Gaps of the population have to be acknowledged.
     pub async fn sign_off(
         &self,
         id: &str,
-        who: Who<'_>,
+        asking: &Asking,
         (statement, acknowledged): (&str, bool),
     ) -> Result<String, Error> {
         let opened = self.load(id).await?;
         let persons = self.source.persons().await?;
-        let by = by(who, &persons);
+        let by = by(asking, &persons);
         let sign = |log: &[Entry]| {
-            let at = At { settings: &self.settings.review, known: &opened.meta.known, now: who.asking.at };
+            let at = At { settings: &self.settings.review, known: &opened.meta.known, now: asking.at };
             let standing = Standing::of(&opened.population, log, at);
             let rules = self.rules((&opened.population, log), &persons);
             let statement = rules.sign_off(&by, statement, (&standing, acknowledged))?;
             Ok(vec![(Some(by.clone()), Act::SignedOff { statement })])
         };
-        let put = self.state.append(id, who.asking.at, sign).await?;
+        let put = self.state.append(id, asking.at, sign).await?;
         let signed = put.into_iter().find_map(|entry| match entry.act {
             Act::SignedOff { statement } => Some(statement),
             _ => None,
@@ -262,8 +253,8 @@ impl<S: Source> Reviews<'_, S> {
 
 /// Who asks, as the log has it. The person is whoever the list knows by a name that AWS or the token gave: what somebody
 /// calls his own session says nothing.
-pub fn by(who: Who<'_>, persons: &impl Persons) -> By {
-    let Asking { who: name, arn, account, proven, .. } = who.asking;
+pub fn by(asking: &Asking, persons: &impl Persons) -> By {
+    let Asking { who: name, arn, account, proven, .. } = asking;
     let proven_by = match proven {
         Proof::Local => "local",
         Proof::Signed => "signed",
@@ -282,7 +273,7 @@ pub fn by(who: Who<'_>, persons: &impl Persons) -> By {
         who: name.clone(),
         account: account.clone().unwrap_or_default(),
         proven: proven_by.to_owned(),
-        address: who.address.to_owned(),
+        address: asking.address.clone(),
         person: names.iter().find_map(|name| persons.person(name)),
         arn,
     }

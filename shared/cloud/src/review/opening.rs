@@ -71,7 +71,8 @@ impl Making<'_> {
         let begin = Time(period.from.0 - LOOK_BACK);
         let given = self.lake.provisions(Some(begin), None).await?;
         let access = Access::read(snapshots);
-        let provisioners = provisioners(&given.all, &access, &self.settings.review.pipelines);
+        let set = |arn: &str| Some(access.directory.as_ref()?.permission_sets.get(arn)?.name.as_str());
+        let provisioners = provisioners(&given.all, set, &self.settings.review.pipelines);
         let mut population =
             made(self.store, (self.settings, period), snapshots, (&used.actors, &provisioners)).await?;
         let unread = |what: &str, why: String| Gap { account: String::new(), what: what.to_owned(), why };
@@ -100,9 +101,12 @@ async fn made(
     Ok(Population::of(&input))
 }
 
-/// Who created what, by the subject's id: the earliest record counts.
-fn provisioners(given: &[Provision], access: &Access, pipelines: &[String]) -> BTreeMap<String, Provisioner> {
-    let set = |arn: &str| Some(access.directory.as_ref()?.permission_sets.get(arn)?.name.as_str());
+/// Who created what, by the subject's id: the earliest record counts. `set` knows a permission set's name by its ARN.
+pub(super) fn provisioners<'s>(
+    given: &[Provision],
+    set: impl Fn(&str) -> Option<&'s str>,
+    pipelines: &[String],
+) -> BTreeMap<String, Provisioner> {
     let mut all = BTreeMap::new();
     let creations = given.iter().filter(|given| given.action.starts_with("Create"));
     for given in creations {
@@ -184,11 +188,10 @@ mod tests {
             given("CreateUser", 8, alice, ci),
             given("CreateUser", 5, alice, "arn:aws:iam::111122223333:user/bob"),
         ];
-        let found = provisioners(&all, &Access::default(), &["arn:aws:sts::*:assumed-role/terraform/*".to_owned()]);
+        let found = provisioners(&all, |_| None, &["arn:aws:sts::*:assumed-role/terraform/*".to_owned()]);
         assert_eq!(found.keys().collect::<Vec<_>>(), [alice]);
         assert_eq!((found[alice].record.id.as_str(), found[alice].pipeline), ("r-5", false));
-        let found =
-            provisioners(&all[..2], &Access::default(), &["arn:aws:sts::*:assumed-role/terraform/*".to_owned()]);
+        let found = provisioners(&all[..2], |_| None, &["arn:aws:sts::*:assumed-role/terraform/*".to_owned()]);
         assert!(found[alice].pipeline);
     }
 }

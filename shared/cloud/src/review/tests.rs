@@ -8,16 +8,17 @@ use trail::facts::{Facts, Hint};
 use trail::finding::Finding;
 use trail::record::Record;
 use trail::review::effect::{Seen, Watch};
+use trail::review::population::Person;
 use trail::review::standing::{Remedy, Stage};
 use trail::review::{
-    ActorKey, By, Decision, Grant, GrantKind, Known, Period, Persons, Population, Refusal, Subject, SubjectKind, Usage,
-    Verb,
+    Act, ActorKey, By, Decision, Grant, GrantKind, Known, Period, Persons, Population, Refusal, Subject, SubjectKind,
+    Usage, Verb,
 };
 use trail::settings::{Own, Settings};
 use trail::time::Time;
 
 use super::handler::Review;
-use super::log::{Opening, Reviews, Source, Who, by};
+use super::log::{Opening, Reviews, Source, by};
 use super::proof::Proof;
 use crate::asking::{Asking, Proof as Proven};
 use crate::deployment::Deployment;
@@ -106,12 +107,9 @@ fn asking(name: &str, days: i64) -> Asking {
         account: Some(ACCOUNT.to_owned()),
         groups: Vec::new(),
         proven: Proven::Signed,
+        address: "203.0.113.7".to_owned(),
         at: day(days),
     }
-}
-
-fn who(asking: &Asking) -> Who<'_> {
-    Who { asking, address: "203.0.113.7" }
 }
 
 fn decision(verb: Verb) -> Decision {
@@ -173,18 +171,18 @@ async fn two_people_decide_and_nobody_about_himself() {
     assert!(!reviews.open(opening(&shelf), day(1)).await.expect("asked"), "it is open already");
     let (alice, bob, erin) = (asking("alice", 2), asking("bob", 2), asking("erin", 3));
     let keep = decision(Verb::Keep);
-    reviews.decide(REVIEW, who(&bob), (&id("alice"), &keep)).await.expect("his to decide");
-    let refused = reviews.decide(REVIEW, who(&alice), (&id("alice"), &keep)).await;
+    reviews.decide(REVIEW, &bob, (&id("alice"), &keep)).await.expect("his to decide");
+    let refused = reviews.decide(REVIEW, &alice, (&id("alice"), &keep)).await;
     assert!(matches!(refused, Err(Error::Refusal(refusal)) if matches!(*refusal, Refusal::Own { .. })));
     let forged = Asking { arn: Some(format!("arn:aws:sts::{ACCOUNT}:assumed-role/Dev/bob")), ..bob.clone() };
-    assert!(reviews.decide(REVIEW, who(&forged), (&id("dave"), &keep)).await.is_err());
-    assert!(reviews.sign_off(REVIEW, who(&erin), ("All is well.", false)).await.is_err(), "not all is decided");
-    reviews.decide(REVIEW, who(&alice), (&id("bob"), &keep)).await.expect("hers to decide");
-    reviews.decide(REVIEW, who(&bob), (&id("dave"), &keep)).await.expect("his to decide");
-    assert!(reviews.sign_off(REVIEW, who(&bob), ("All is well.", false)).await.is_err(), "no approver");
-    let signed = reviews.sign_off(REVIEW, who(&erin), ("All is well.", false)).await.expect("signed off");
+    assert!(reviews.decide(REVIEW, &forged, (&id("dave"), &keep)).await.is_err());
+    assert!(reviews.sign_off(REVIEW, &erin, ("All is well.", false)).await.is_err(), "not all is decided");
+    reviews.decide(REVIEW, &alice, (&id("bob"), &keep)).await.expect("hers to decide");
+    reviews.decide(REVIEW, &bob, (&id("dave"), &keep)).await.expect("his to decide");
+    assert!(reviews.sign_off(REVIEW, &bob, ("All is well.", false)).await.is_err(), "no approver");
+    let signed = reviews.sign_off(REVIEW, &erin, ("All is well.", false)).await.expect("signed off");
     assert_eq!(signed, "All is well.");
-    assert!(reviews.decide(REVIEW, who(&bob), (&id("dave"), &keep)).await.is_err(), "it is over");
+    assert!(reviews.decide(REVIEW, &bob, (&id("dave"), &keep)).await.is_err(), "it is over");
     let log = reviews.load(REVIEW).await.expect("a review").log;
     assert_eq!(log.len(), 5);
     let decided = log[1].by.as_ref().expect("somebody");
@@ -202,9 +200,9 @@ async fn decisions_at_the_same_time_are_all_kept() {
     let (alice, bob, keep) = (asking("alice", 2), asking("bob", 2), decision(Verb::Keep));
     let (of_alice, of_bob, of_dave) = (id("alice"), id("bob"), id("dave"));
     let all = futures::join!(
-        reviews.decide(REVIEW, who(&bob), (&of_alice, &keep)),
-        reviews.decide(REVIEW, who(&alice), (&of_bob, &keep)),
-        reviews.decide(REVIEW, who(&bob), (&of_dave, &keep)),
+        reviews.decide(REVIEW, &bob, (&of_alice, &keep)),
+        reviews.decide(REVIEW, &alice, (&of_bob, &keep)),
+        reviews.decide(REVIEW, &bob, (&of_dave, &keep)),
     );
     assert!(all.0.is_ok() && all.1.is_ok() && all.2.is_ok(), "{all:?}");
     assert_eq!(reviews.load(REVIEW).await.expect("an unbroken log").log.len(), 4);
@@ -219,13 +217,13 @@ async fn a_sheet_proposes_and_its_reviewer_confirms() {
         format!("number,id,decision,remove,justification,ticket\n3,{},revoke,,,OPS-1\n9,x,keep,,,\n", id("dave"));
     let (bob, dave) = (asking("bob", 3), asking("dave", 2));
     for _ in 0..2 {
-        let (read, refused) = reviews.propose(REVIEW, who(&dave), sheet.as_bytes()).await.expect("taken in");
+        let (read, refused) = reviews.propose(REVIEW, &dave, sheet.as_bytes()).await.expect("taken in");
         assert_eq!((read.proposals.len(), read.errors.len(), refused.len()), (1, 1, 0));
     }
     assert_eq!(line(&reviews, "dave", day(3)).await.stage, Stage::Proposed);
     assert!(deployment.state.open_effects().await.expect("read").is_empty(), "a proposal takes nothing away");
-    assert!(reviews.confirm(REVIEW, who(&dave), &[id("dave")]).await.is_err());
-    assert_eq!(reviews.confirm(REVIEW, who(&bob), &[id("dave")]).await.expect("confirmed"), 1);
+    assert!(reviews.confirm(REVIEW, &dave, &[id("dave")]).await.is_err());
+    assert_eq!(reviews.confirm(REVIEW, &bob, &[id("dave")]).await.expect("confirmed"), 1);
     assert_eq!(line(&reviews, "dave", day(3)).await.stage, Stage::Decided);
     assert_eq!(deployment.state.open_effects().await.expect("read").len(), 1);
     assert_eq!(reviews.load(REVIEW).await.expect("a review").log.len(), 3, "proposed once");
@@ -252,7 +250,7 @@ async fn a_revocation_is_proven_by_records_once_each_and_a_return_is_critical() 
     let (deployment, settings, shelf) = (deployment(&folder).await, settings(), shelf());
     let reviews = opened(&deployment, &settings, &shelf).await;
     let bob = asking("bob", 2);
-    reviews.decide(REVIEW, who(&bob), (&id("dave"), &decision(Verb::Revoke))).await.expect("decided");
+    reviews.decide(REVIEW, &bob, (&id("dave"), &decision(Verb::Revoke))).await.expect("decided");
     let proof = Proof::default();
     let watch = proof.watch(&deployment.state, day(3)).await.expect("read");
     let deleted = seen(&watch, &record("DeleteUser", 3));
@@ -279,12 +277,13 @@ async fn the_schedule_compares_reminds_and_appends() {
     let (deployment, settings, mut shelf) = (deployment(&folder).await, settings(), shelf());
     let reviews = opened(&deployment, &settings, &shelf).await;
     let bob = asking("bob", 2);
-    reviews.decide(REVIEW, who(&bob), (&id("dave"), &decision(Verb::Revoke))).await.expect("decided");
+    reviews.decide(REVIEW, &bob, (&id("dave"), &decision(Verb::Revoke))).await.expect("decided");
     let mut later = shelf.population.clone();
     later.taken = day(25);
     later.subjects = vec![later.subjects[0].clone(), user(2, "frank", "bob")];
     shelf.later = Some(later);
     let state = deployment.state.clone();
+    made_by_bob(&deployment).await;
     let handler = Review::new(&deployment, shelf);
     for _ in 0..2 {
         handler.check(&settings, day(26)).await.expect("checked");
@@ -293,15 +292,55 @@ async fn the_schedule_compares_reminds_and_appends() {
     let acts: Vec<String> = log.iter().map(|e| json!(e.act)["act"].as_str().expect("a word").to_owned()).collect();
     assert_eq!(acts, ["opened", "decided", "absent", "absent", "joined", "reminded"], "each once");
     assert_eq!(state.open_effects().await.expect("read")[0].gone, Some(day(26)));
+    let Act::Joined { subject } = &log[4].act else { panic!("joined") };
+    assert_eq!(subject.created_by.as_ref().map(|given| given.actor.as_str()), Some(&*id("bob")));
+    let reviews = Reviews { state: &state, settings: &settings, source: &self::shelf(), local: false };
+    let refused = reviews.decide(REVIEW, &asking("bob", 27), (&id("frank"), &decision(Verb::Keep))).await;
+    assert!(matches!(refused, Err(Error::Refusal(refusal)) if matches!(*refusal, Refusal::Granted { .. })));
+}
+
+/// The lake has the record by which bob made frank's user.
+async fn made_by_bob(deployment: &Deployment) {
+    let text = record("CreateUser", 20).replace("erin", "bob").replace("dave", "frank");
+    let mut made: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    made["responseElements"] = json!({"user": {"arn": id("frank"), "userName": "frank"}});
+    let text = made.to_string();
+    let record = Record::parse(&text).expect("a record");
+    let mut hot = lake::Hot::default();
+    hot.push(&Facts::of(&record, Hint::default()).expect("facts"));
+    deployment.lake().write_hot(hot.seal().expect("sealed")).await.expect("kept");
+}
+
+#[tokio::test]
+async fn a_review_of_one_who_leaves_is_joined_by_nobody_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (deployment, settings, mut shelf) = (deployment(&folder).await, settings(), shelf());
+    let person = |id: &str| Some(Person { id: id.to_owned(), active: true, ..Person::default() });
+    shelf.population.subjects = vec![Subject { person: person("dave"), ..user(3, "dave", "bob") }];
+    let reviews = Reviews { state: &deployment.state, settings: &settings, source: &shelf, local: false };
+    let opening = Opening { leaver: Some("dave".to_owned()), ..opening(&shelf) };
+    assert!(reviews.open(opening, day(1)).await.expect("opened"));
+    let mut later = shelf.population.clone();
+    later.taken = day(2);
+    later.subjects.push(Subject { person: person("dave"), ..user(4, "dave-2", "bob") });
+    later.subjects.push(Subject { person: person("frank"), ..user(5, "frank", "bob") });
+    shelf.later = Some(later);
+    Review::new(&deployment, shelf).check(&settings, day(3)).await.expect("checked");
+    let log = deployment.state.review_log(REVIEW).await.expect("a log");
+    let joined = log.iter().filter_map(|entry| match &entry.act {
+        Act::Joined { subject } => Some(subject.name.as_str()),
+        _ => None,
+    });
+    assert_eq!(joined.collect::<Vec<_>>(), ["dave-2"]);
 }
 
 #[test]
 fn names_that_somebody_gave_himself_make_no_person() {
-    let of = |arn: &str| by(who(&Asking { arn: Some(arn.to_owned()), ..asking("x", 0) }), &Listed).person;
+    let of = |arn: &str| by(&Asking { arn: Some(arn.to_owned()), ..asking("x", 0) }, &Listed).person;
     assert_eq!(of("arn:aws:iam::1:user/team/bob").as_deref(), Some("bob"));
     assert_eq!(of("arn:aws:sts::1:assumed-role/AWSReservedSSO_Admin_00/bob").as_deref(), Some("bob"));
     assert_eq!(of("arn:aws:sts::1:assumed-role/Dev/bob"), None);
     let token = Asking { who: "Bob (bob)".to_owned(), arn: None, proven: Proven::Token, ..asking("x", 0) };
-    let By { arn, person, proven, .. } = by(who(&token), &Listed);
+    let By { arn, person, proven, .. } = by(&token, &Listed);
     assert_eq!((arn.as_str(), person.as_deref(), proven.as_str()), ("bob", Some("bob"), "token"));
 }

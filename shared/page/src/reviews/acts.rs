@@ -7,7 +7,6 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Extension, Form};
 use cloud::asking::Asking;
-use cloud::review::log::Who;
 use trail::review::sheet;
 
 use super::{Asked, Tried, lost, shown, suggestion};
@@ -79,7 +78,7 @@ pub(crate) async fn back(
         }
     };
     tracing::info!(%asking, review = id, bytes = bytes.len(), "sheet brought back");
-    match desk.propose(&id, Who { asking: &asking, address: "" }, &bytes).await {
+    match desk.propose(&id, &asking, &bytes).await {
         Ok((sheet, refused)) => {
             let errors = sheet.errors.iter().map(ToString::to_string).chain(refused.iter().map(ToString::to_string));
             let errors: Vec<String> = errors.map(|error| plain(&error)).collect();
@@ -128,7 +127,7 @@ pub(crate) async fn confirm(
         return shown(&viewer, &asking, (&id, &asked), Tried { wrong, ..Tried::default() }).await;
     }
     tracing::info!(%asking, review = id, subjects = subjects.len(), "confirms");
-    match desk.confirm(&id, Who { asking: &asking, address: "" }, &subjects).await {
+    match desk.confirm(&id, &asking, &subjects).await {
         Ok(_) => Redirect::to(&asked.href(&id)).into_response(),
         Err(error) => refused(&viewer, &asking, &id, (error, Tried::default())).await,
     }
@@ -145,7 +144,7 @@ pub(crate) async fn sign_off(
     let given = |name: &str| pairs.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value.trim());
     let (statement, partial) = (given("statement"), given("partial") == "yes");
     tracing::info!(%asking, review = id, partial, "signs off");
-    match desk.sign_off(&id, Who { asking: &asking, address: "" }, (statement, partial)).await {
+    match desk.sign_off(&id, &asking, (statement, partial)).await {
         Ok(_) => Redirect::to(&format!("/reviews/{id}")).into_response(),
         Err(error) => {
             let tried = Tried { statement: statement.to_owned(), ..Tried::default() };

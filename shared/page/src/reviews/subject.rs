@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Extension, Form};
 use cloud::asking::Asking;
 use cloud::review::log::Source as _;
-use cloud::review::log::{Opened, Who, by};
+use cloud::review::log::{Opened, by};
 use lake::layout::Day;
 use trail::review::standing::Line;
 use trail::review::{Act, Decision, Entry, Subject, Verb};
@@ -98,7 +98,7 @@ async fn shown(viewer: &Viewer, asking: &Asking, (id, number): (&str, u32), agai
         Ok(persons) => persons,
         Err(error) => return failed(frame, &error),
     };
-    let who = by(Who { asking, address: "" }, &persons);
+    let who = by(asking, &persons);
     let rules = desk.rules((&opened.population, &opened.log), &persons);
     let needs = rules.needs_justification(subject);
     let status = if again.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
@@ -297,9 +297,8 @@ pub(crate) async fn decide(
         if verb == Verb::Modify { subject.grants.iter().filter(wanted).cloned().collect() } else { Vec::new() };
     let (justification, ticket) = (given("justification").to_owned(), given("ticket").to_owned());
     let decision = Decision { verb, remove, justification, ticket };
-    let who = Who { asking: &asking, address: "" };
     tracing::info!(%asking, review = id, subject = subject.id, "decides");
-    match desk.decide(&id, who, (&subject.id, &decision)).await {
+    match desk.decide(&id, &asking, (&subject.id, &decision)).await {
         Ok(()) => Redirect::to(&format!("/reviews/{id}/subjects/{number}")).into_response(),
         Err(cloud::Error::Refusal(refusal)) => {
             shown(&viewer, &asking, (&id, number), Some(again(refusal.to_string()))).await
@@ -328,7 +327,7 @@ pub(crate) async fn except(
         return shown(&viewer, &asking, (&id, number), None).await;
     };
     tracing::info!(%asking, review = id, subject = subject.id, "notes an exception");
-    match desk.except(&id, Who { asking: &asking, address: "" }, (&subject.id, reason, approver)).await {
+    match desk.except(&id, &asking, (&subject.id, reason, approver)).await {
         Ok(()) => Redirect::to(&format!("/reviews/{id}/subjects/{number}")).into_response(),
         Err(cloud::Error::Refusal(refusal)) => {
             let (reason, approver) = (reason.to_owned(), approver.to_owned());

@@ -4,7 +4,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use cloud::asking::Asking;
-use cloud::review::log::{Opening, Reviews, Who};
+use cloud::review::log::{Opening, Reviews};
 use cloud::review::store::Store;
 use cloud::stores::Place;
 use lake::Lake;
@@ -89,8 +89,7 @@ async fn opened(gaps: Vec<Gap>) -> Router {
     let revoked =
         Decision { verb: Verb::Keep, remove: vec![], justification: "his work".to_owned(), ticket: String::new() };
     let bob = Asking::local("bob", NOW);
-    let who = Who { asking: &bob, address: "" };
-    desk.decide("2025-Q3", who, ("arn:aws:iam::111122223333:user/alice", &revoked)).await.expect("decided");
+    desk.decide("2025-Q3", &bob, ("arn:aws:iam::111122223333:user/alice", &revoked)).await.expect("decided");
     let lake = Lake::new(place.store.clone(), place.prefix.clone());
     let viewer = Viewer::new(lake, settings).with_state(state).with_reviews(place, true).at(|| NOW);
     router(Arc::new(viewer))
