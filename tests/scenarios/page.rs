@@ -215,6 +215,10 @@ async fn the_demo_ends_with_every_page_over_its_day() {
         ("review", "/findings?queue=review", "main table"),
         ("trails", "/trails", "main table"),
         ("integrity", "/integrity", "main table"),
+        ("access-review", "/reviews/2026-Q3", "main table"),
+        ("subject", "/reviews/2026-Q3/subjects/6", ".history li a"),
+        ("who-can", "/who-can?action=rds:DeleteDBInstance", "main table"),
+        ("evidence", "/evidence", "main table"),
     ] {
         browser.open(&format!("{host}{path}")).await;
         browser.until(&format!("document.querySelector('{wanted}')")).await;
