@@ -379,7 +379,7 @@ async fn in_a_bucket_it_lies_as_in_a_folder() {
     assert_eq!(store.last_access(Time(i64::MAX)).await.expect("read"), Some((taken, vec![snapshot])));
     let population = Population { taken, ..Population::default() };
     let kept = store.put_population("FY2027-Q1", &population).await.expect("kept");
-    assert_eq!(store.population("FY2027-Q1").await.expect("read"), Some((population, kept)));
+    assert_eq!(store.population("FY2027-Q1").await.expect("read"), Some((std::sync::Arc::new(population), kept)));
     store.put_people(b"person,aliases,manager,status,start,end\na,,,active,,\n", "hr", taken).await.expect("kept");
     assert_eq!(store.people().await.expect("read").map(|(_, brought)| brought.by), Some("hr".to_owned()));
 }

@@ -68,7 +68,7 @@ impl<'d, S: Source> Review<'d, S> {
         if let Some((mut later, sha256)) = self.source.later(opened.meta.taken, settings).await? {
             self.add_provisioners(&mut later, (&opened, &standing), settings).await?;
             state.append(id, now, |log| Ok(compared(&reviews, &opened, (log, &later, &sha256), now))).await?;
-            reviews.wait_for(id, None).await?;
+            reviews.wait_for(&opened, None).await?;
         }
         let opened = reviews.load(id).await?;
         let standing = reviews.standing(&opened, now);

@@ -1,6 +1,8 @@
 //! Everything that happens to a review: checked against the rules, and put behind its log.
 
 use std::future::Future;
+use std::sync::Arc;
+
 use trail::review::rules::Rules;
 use trail::review::sheet::{self, Sheet};
 use trail::review::standing::At;
@@ -18,7 +20,8 @@ pub trait Source: Sync {
     type Persons: Persons + Send + Sync;
 
     /// The population of a review with the hash of its bytes; none where there is none.
-    fn population(&self, review: &str) -> impl Future<Output = Result<Option<(Population, String)>, Error>> + Send;
+    fn population(&self, review: &str)
+    -> impl Future<Output = Result<Option<(Arc<Population>, String)>, Error>> + Send;
 
     /// The people as they are listed now.
     fn persons(&self) -> impl Future<Output = Result<Self::Persons, Error>> + Send;
@@ -50,7 +53,7 @@ pub struct Opened {
     /// What it is about.
     pub meta: ReviewMeta,
     /// All that has access.
-    pub population: Population,
+    pub population: Arc<Population>,
     /// What happened.
     pub log: Vec<Entry>,
 }
@@ -120,7 +123,7 @@ impl<S: Source> Reviews<'_, S> {
             Ok(vec![decided(&by, subject, decision.clone())])
         };
         self.state.append(id, asking.at, decide).await?;
-        self.wait_for(id, Some(subject)).await
+        self.wait_for(&opened, Some(subject)).await
     }
 
     /// Confirms what is proposed for these subjects, as their reviewer. All or nothing: who may not confirm one of them
@@ -136,7 +139,7 @@ impl<S: Source> Reviews<'_, S> {
             confirmed.collect::<Result<Vec<_>, Error>>()
         };
         let put = self.state.append(id, asking.at, confirm).await?;
-        self.wait_for(id, None).await?;
+        self.wait_for(&opened, None).await?;
         Ok(put.len())
     }
 
@@ -231,9 +234,11 @@ impl<S: Source> Reviews<'_, S> {
         Rules { population, log, settings: &self.settings.review, persons, local: self.local }
     }
 
-    /// Keeps what records are waited for, of one subject or of all: `ingest` reads it there.
-    pub async fn wait_for(&self, id: &str, subject: Option<&str>) -> Result<(), Error> {
-        let opened = self.load(id).await?;
+    /// Keeps what records are waited for, of one subject or of all, as the log says now: `ingest` reads it there.
+    pub async fn wait_for(&self, opened: &Opened, subject: Option<&str>) -> Result<(), Error> {
+        let id = opened.meta.period.id.as_str();
+        let log = self.state.review_log(id).await?;
+        let opened = Opened { meta: opened.meta.clone(), population: opened.population.clone(), log };
         let standing = self.standing(&opened, opened.log.last().map_or(opened.meta.opened, |entry| entry.at));
         let open = standing.open(id, (&opened.population, &opened.meta.known));
         let wanted = |known: &&Subject| subject.is_none_or(|subject| subject == known.id);

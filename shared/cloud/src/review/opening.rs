@@ -1,6 +1,7 @@
 //! From what AWS answered to an open review: its population is made of snapshots, records and people, kept, and opened.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use lake::Lake;
 use lake::usage::Provision;
@@ -142,7 +143,7 @@ fn known(snapshots: &[Snapshot]) -> Known {
 impl Source for Store {
     type Persons = People;
 
-    async fn population(&self, review: &str) -> Result<Option<(Population, String)>, Error> {
+    async fn population(&self, review: &str) -> Result<Option<(Arc<Population>, String)>, Error> {
         Ok(Self::population(self, review).await?.map(|(population, kept)| (population, kept.sha256)))
     }
 

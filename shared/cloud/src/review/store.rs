@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use flate2::Compression;
@@ -37,6 +38,8 @@ const AT_ONCE: usize = 8;
 #[derive(Debug, Clone)]
 pub struct Store {
     place: Place,
+    /// The population that was read last, by the hash of its stored bytes: each page and each decision asks for it.
+    last: Arc<Mutex<Option<(String, Arc<Population>)>>>,
 }
 
 /// All snapshots that were taken at one time.
@@ -71,7 +74,7 @@ pub struct Kept {
 impl Store {
     /// What lies in this place, which is the data bucket's or folder's.
     pub fn new(place: Place) -> Self {
-        Self { place }
+        Self { place, last: Arc::default() }
     }
 
     /// Keeps an account's snapshot.
@@ -146,13 +149,24 @@ impl Store {
     }
 
     /// The population of a period, with the hash of its stored bytes.
-    pub async fn population(&self, period: &str) -> Result<Option<(Population, Kept)>, Error> {
+    pub async fn population(&self, period: &str) -> Result<Option<(Arc<Population>, Kept)>, Error> {
         let parts = ["reviews", segment(period)?, "population.json.gz"];
         let path = self.place.join(&parts).to_string();
         let Some(bytes) = self.bytes(&parts).await? else { return Ok(None) };
-        let text = inflated(&path, &bytes)?;
-        let population = serde_json::from_slice(&text).map_err(|e| damaged(&path, e))?;
-        Ok(Some((population, Kept { path, sha256: sha256(&bytes) })))
+        let kept = Kept { sha256: sha256(&bytes), path };
+        let last = self.last().clone();
+        if let Some((_, population)) = last.filter(|(sha256, _)| *sha256 == kept.sha256) {
+            return Ok(Some((population, kept)));
+        }
+        let text = inflated(&kept.path, &bytes)?;
+        let population: Population = serde_json::from_slice(&text).map_err(|e| damaged(&kept.path, e))?;
+        let population = Arc::new(population);
+        *self.last() = Some((kept.sha256.clone(), population.clone()));
+        Ok(Some((population, kept)))
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<(String, Arc<Population>)>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps a people's list, if it is one.
@@ -296,7 +310,7 @@ mod tests {
         assert!(store.population("2026-Q4").await.expect("none").is_none());
         let kept = store.put_population("2026-Q4", &population).await.expect("kept");
         assert_eq!(kept.path, "reviews/2026-Q4/population.json.gz");
-        assert_eq!(store.population("2026-Q4").await.expect("read"), Some((population, kept)));
+        assert_eq!(store.population("2026-Q4").await.expect("read"), Some((Arc::new(population), kept)));
         for id in ["", "../x", "a/b", ".."] {
             assert!(store.population(id).await.is_err(), "{id}");
         }

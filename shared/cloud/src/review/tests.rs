@@ -53,8 +53,8 @@ struct Shelf {
 impl Source for Shelf {
     type Persons = Listed;
 
-    async fn population(&self, review: &str) -> Result<Option<(Population, String)>, Error> {
-        Ok((review == REVIEW).then(|| (self.population.clone(), "sha".to_owned())))
+    async fn population(&self, review: &str) -> Result<Option<(Arc<Population>, String)>, Error> {
+        Ok((review == REVIEW).then(|| (Arc::new(self.population.clone()), "sha".to_owned())))
     }
 
     async fn persons(&self) -> Result<Listed, Error> {
