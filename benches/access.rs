@@ -107,6 +107,7 @@ impl Moment<'_> {
             reserved(PRODUCTION, ADMINISTRATORS, &Value::Null),
             role(PRODUCTION, "org-admin", &trusting("AWS", &root(MANAGEMENT), &Value::Null), &everything()),
             role(PRODUCTION, "orders-task", &trusting("Service", "lambda.amazonaws.com", &Value::Null), &working()),
+            role(PRODUCTION, "cloudformation-deploy", &of_cloudformation(), &everything()),
             self.created(role(PRODUCTION, "github-ci", &from_github(), &deploying()), "2026-07-14T09:12:40Z"),
             role(PRODUCTION, "database-admin", &trusting("AWS", &root(PRODUCTION), &with_mfa()), &databases()),
             self.created(role(PRODUCTION, "partner-collector", &from_partner(), &invoices()), "2026-08-04T13:30:05Z"),
@@ -445,6 +446,10 @@ fn with_mfa() -> Value {
 fn from_partner() -> Value {
     let condition = json!({"StringEquals": {"sts:ExternalId": "example-7788"}});
     trusting("AWS", "arn:aws:iam::777788889999:root", &condition)
+}
+
+fn of_cloudformation() -> Value {
+    trusting("Service", "cloudformation.amazonaws.com", &Value::Null)
 }
 
 fn from_github() -> Value {

@@ -8,7 +8,9 @@ use serde_json::Value;
 mod review;
 mod rules;
 
-pub use review::{Exception, exceptions, joiners_and_leavers, log, proofs, receipts, standing, strangers, subjects};
+pub use review::{
+    Exception, exceptions, joiners_and_leavers, log, overdue, proofs, receipts, standing, strangers, subjects,
+};
 pub use rules::{expired, rules};
 
 /// A row of a file: a value for each of its columns.
@@ -397,8 +399,10 @@ pub const ITEMS: &[Item] = &[
         ],
         shown: &[
             "number",
-            "id",
-            "person",
+            "account",
+            "kind",
+            "name",
+            "person_active",
             "privileged",
             "records",
             "decision",
@@ -407,7 +411,7 @@ pub const ITEMS: &[Item] = &[
             "ticket",
         ],
         counted: &["decision", "kind"],
-        note: "Numbers are given once: a sample can be drawn by number. `records` is how often CloudTrail saw the subject in the period that is reviewed.",
+        note: "Numbers are given once: a sample can be drawn by number. Records are how often CloudTrail saw the subject in the period that is reviewed.",
         ..Item::BASE
     },
     Item {
@@ -452,14 +456,14 @@ pub const ITEMS: &[Item] = &[
         columns: &["review", "number", "at", "by", "arn", "proven", "address", "act", "subject", "entry", "sha256"],
         shown: &["review", "number", "at", "by", "proven", "act", "subject"],
         counted: &["act", "proven"],
-        note: "`proven` is by what it is known who it was: `signed` by AWS's STS, `token` by an identity provider's token that API Gateway checked; `local` is the word of one machine, and `recorded` of a demonstration: these two prove nothing.",
+        note: "By what it is known who it was: signed, by AWS's STS; token, by that of an identity provider, which API Gateway checked; local, the word of one machine; recorded, a demonstration. The last two prove nothing.",
         ..Item::BASE
     },
     Item {
         name: "revocations",
-        title: "What carried out a decision to revoke or modify, as records prove it",
+        title: "What carried out each decision to revoke or modify, as records prove it",
         source: "the log of each review: records that ingest matched, and later snapshots",
-        query: "entries carried, absent and reappeared",
+        query: "entries carried, absent and reappeared; decisions without any",
         again: "qtrail search --filter id=<record>",
         columns: &[
             "review",

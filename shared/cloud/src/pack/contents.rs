@@ -56,10 +56,10 @@ pub(super) async fn fill(sources: &Sources<'_>, book: &mut Book) -> Result<(), E
     let mut rules = Sheet::new("rules")?;
     rules.extend(evidence::rules())?;
     book.add(rules)?;
-    for sheet in findings(sources.state, span, &mut exceptions).await? {
-        book.add(sheet)?;
-    }
-    for sheet in reviews::fill(sources, (span, now), &mut exceptions).await? {
+    // Exceptions of reviews come first: they are few, and somebody answers for them.
+    let reviewed = reviews::fill(sources, (span, now), &mut exceptions).await?;
+    let found = findings(sources.state, span, &mut exceptions).await?;
+    for sheet in found.into_iter().chain(reviewed) {
         book.add(sheet)?;
     }
     book.add(access_calls(sources.lake, span).await?)?;

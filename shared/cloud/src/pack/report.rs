@@ -10,6 +10,9 @@ use super::manifest::KeyFacts;
 use super::sheet::{Book, Section};
 use crate::error::Error;
 
+/// A value that is not longer stays on one line: a time is.
+const SHORT: usize = 19;
+
 /// A query that is longer stands in the manifest alone.
 const LONGEST_QUERY: usize = 200;
 
@@ -71,9 +74,15 @@ struct Part<'a> {
     gaps: &'a [String],
     cards: bool,
     headings: Vec<String>,
-    shown: &'a [Vec<String>],
+    shown: Vec<Vec<Cell<'a>>>,
     /// Rows that would be shown if there was room.
     more: u64,
+}
+
+/// A value, and whether it stays on one line.
+struct Cell<'a> {
+    text: &'a str,
+    short: bool,
 }
 
 /// What is read first: what to ask about, then the reviews, then the monitoring.
@@ -115,9 +124,13 @@ fn part(section: &Section) -> Part<'_> {
         gaps,
         cards: item.layout == Layout::Cards,
         headings: item.shown.iter().map(|name| words(name)).collect(),
-        shown,
+        shown: shown.iter().map(|row| row.iter().map(cell).collect()).collect(),
         more: worth - shown.len() as u64,
     }
+}
+
+fn cell(text: &String) -> Cell<'_> {
+    Cell { text, short: text.len() <= SHORT }
 }
 
 /// A column's values with how often each is there; none where there is but the empty one.

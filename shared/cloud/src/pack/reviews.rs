@@ -3,7 +3,8 @@
 use trail::evidence::{self, Exception};
 use trail::log_file::{Inflater, Limits};
 use trail::record::{digest, hex};
-use trail::review::{Act, Entry, Period, Population};
+use trail::review::standing::At;
+use trail::review::{Act, Entry, Period, Population, Standing};
 use trail::time::Time;
 
 use super::contents::Sources;
@@ -113,7 +114,9 @@ async fn one(
     sheets.subjects.extend(evidence::subjects(period, &population, entries))?;
     sheets.moves.extend(evidence::joiners_and_leavers(span, &population, entries))?;
     let found = evidence::exceptions(now, period, &population, entries);
-    exceptions.extend(found.iter().map(Exception::row))
+    exceptions.extend(found.iter().map(Exception::row))?;
+    let at = At { settings: &sources.settings.review, known: &held.known, now };
+    exceptions.extend(evidence::overdue(&Standing::of(&population, entries, at)).map(|one| one.row()))
 }
 
 /// The population of a review, or why it cannot be shown.

@@ -146,14 +146,17 @@ impl Source for Store {
         Ok(self.people().await?.map(|(people, _)| people).unwrap_or_default())
     }
 
-    /// Made of the newest snapshots, and kept beside them, so that its hash can be checked.
+    /// Made of the newest snapshots, and kept beside them, so that its hash can be checked. Who gave what is new there
+    /// is looked for in the records since then.
     async fn later(&self, than: Time, settings: &Settings) -> Result<Option<(Population, String)>, Error> {
         let Some((taken, snapshots)) = self.last_access(Time(i64::MAX)).await?.filter(|(taken, _)| *taken > than)
         else {
             return Ok(None);
         };
         let period = Period { id: taken.date(), from: than, to: taken };
-        let population = made(self, (settings, &period), &snapshots, (&BTreeMap::new(), &BTreeMap::new())).await?;
+        let given = self.lake().provisions(Some(than), None).await?;
+        let provisioners = provisioners(&given.all, &Access::read(&snapshots), &settings.review.pipelines);
+        let population = made(self, (settings, &period), &snapshots, (&BTreeMap::new(), &provisioners)).await?;
         let kept = self.put_later(taken, &population).await?;
         Ok(Some((population, kept.sha256)))
     }

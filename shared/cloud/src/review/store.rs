@@ -15,6 +15,7 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use lake::Lake;
 use object_store::path::Path;
 use object_store::{ObjectStore as _, PutPayload};
 use serde::de::DeserializeOwned;
@@ -72,6 +73,11 @@ impl Store {
     /// What lies in this place, which is the data bucket's or folder's.
     pub fn new(place: Place) -> Self {
         Self { place }
+    }
+
+    /// The lake beside it.
+    pub(super) fn lake(&self) -> Lake {
+        Lake::new(self.place.store.clone(), self.place.prefix.clone())
     }
 
     /// Keeps an account's snapshot.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use trail::control::Verdict;
-use trail::review::{By, Entry, Period};
+use trail::review::{By, Entry, Known, Period};
 use trail::time::Time;
 
 use super::{State, VerdictChange, decode, encode, keys, reviews, string, text_of};
@@ -44,6 +44,8 @@ pub struct ReviewHeld {
     pub id: String,
     /// The time that it is about.
     pub period: Option<Period>,
+    /// Names that stand in records of Identity Center and not in its population.
+    pub known: Known,
     /// All that happened to it.
     pub entries: Vec<Entry>,
     /// What could not be read.
@@ -127,10 +129,12 @@ impl State {
         #[derive(Deserialize)]
         struct Meta {
             period: Period,
+            #[serde(default)]
+            known: Known,
         }
         let mut held = ReviewHeld { id: id.to_owned(), ..ReviewHeld::default() };
         match self.get(keys(&format!("R#{id}"), "META")).await?.as_ref().map(reviews::read::<Meta>) {
-            Some(Ok(meta)) => held.period = Some(meta.period),
+            Some(Ok(meta)) => (held.period, held.known) = (Some(meta.period), meta.known),
             Some(Err(error)) => held.unread.push(format!("what review {id} is about cannot be read: {error}")),
             None => held.unread.push(format!("what review {id} is about is not there")),
         }
