@@ -416,7 +416,7 @@ pub const ITEMS: &[Item] = &[
     },
     Item {
         name: "review-receipts",
-        title: "What AWS was asked for each review, and the receipt of each answer: the list is complete",
+        title: "What AWS was asked for each review, with the receipt of each answer",
         source: "the population of each review: AWS's answers as they came, in access/<time>/ of the data bucket",
         query: "all questions",
         again: "qtrail review snapshot asks anew; aws cloudtrail lookup-events finds a request by its id, for 90 days",
@@ -435,6 +435,8 @@ pub const ITEMS: &[Item] = &[
         shown: &["account", "call", "time", "rows", "refusal"],
         layout: Layout::Counts,
         counted: &["account", "refusal"],
+        note: "That the subjects are all there are rests on these answers: their requests can be looked up by id, and \
+               their hashes compared with what lies in access/.",
         ..Item::BASE
     },
     Item {

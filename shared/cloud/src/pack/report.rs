@@ -13,6 +13,9 @@ use crate::error::Error;
 /// A value that is not longer stays on one line: a time is.
 const SHORT: usize = 19;
 
+/// A value that is longer is a sentence.
+const LONG: usize = 60;
+
 /// A query that is longer stands in the manifest alone.
 const LONGEST_QUERY: usize = 200;
 
@@ -79,10 +82,10 @@ struct Part<'a> {
     more: u64,
 }
 
-/// A value, and whether it stays on one line.
+/// A value, and how much room it takes.
 struct Cell<'a> {
     text: &'a str,
-    short: bool,
+    class: &'static str,
 }
 
 /// What is read first: what to ask about, then the reviews, then the monitoring.
@@ -130,7 +133,12 @@ fn part(section: &Section) -> Part<'_> {
 }
 
 fn cell(text: &String) -> Cell<'_> {
-    Cell { text, short: text.len() <= SHORT }
+    let class = match text.len() {
+        ..=SHORT => "name",
+        LONG.. => "long",
+        _ => "",
+    };
+    Cell { text, class }
 }
 
 /// A column's values with how often each is there; none where there is but the empty one.
