@@ -107,9 +107,10 @@ impl Moment<'_> {
             reserved(PRODUCTION, ADMINISTRATORS, &Value::Null),
             role(PRODUCTION, "org-admin", &trusting("AWS", &root(MANAGEMENT), &Value::Null), &everything()),
             role(PRODUCTION, "orders-task", &trusting("Service", "lambda.amazonaws.com", &Value::Null), &working()),
-            self.created(role(PRODUCTION, "github-ci", &from_github(), &deploying()), "2026-07-14T09:12:40Z"),
+            role(PRODUCTION, "cloudformation-deploy", &of_cloudformation(), &everything()),
+            created(role(PRODUCTION, "github-ci", &from_github(), &deploying()), "2026-07-14T09:12:40Z"),
             role(PRODUCTION, "database-admin", &trusting("AWS", &root(PRODUCTION), &with_mfa()), &databases()),
-            self.created(role(PRODUCTION, "partner-collector", &from_partner(), &invoices()), "2026-08-04T13:30:05Z"),
+            created(role(PRODUCTION, "partner-collector", &from_partner(), &invoices()), "2026-08-04T13:30:05Z"),
         ];
         let groups = json!([{"GroupName": "payments-ops", "GroupId": "AGPAEXAMPLEPAYMENTSOPS", "Path": "/",
             "Arn": format!("arn:aws:iam::{PRODUCTION}:group/payments-ops"), "CreateDate": "2023-01-16T10:00:00Z",
@@ -170,12 +171,6 @@ impl Moment<'_> {
         let created = format!("{since}T08:00:00Z");
         let (id, key) = (key.principal.clone(), Some((key.id.clone(), format!("{since}T08:05:00Z"))));
         User { name, id, created, key, used, ..User::default() }
-    }
-
-    /// What was made in the quarter.
-    fn created(&self, mut role: Value, when: &str) -> Value {
-        role["CreateDate"] = json!(when);
-        role
     }
 
     /// The trail's account, which asks: its snapshot holds the organization and Identity Center.
@@ -447,6 +442,10 @@ fn from_partner() -> Value {
     trusting("AWS", "arn:aws:iam::777788889999:root", &condition)
 }
 
+fn of_cloudformation() -> Value {
+    trusting("Service", "cloudformation.amazonaws.com", &Value::Null)
+}
+
 fn from_github() -> Value {
     let condition = json!({"StringLike": {"token.actions.githubusercontent.com:sub": "repo:example/payments:*"}});
     let mut trust = trusting("Federated", GITHUB, &condition);
@@ -494,6 +493,12 @@ fn exporting() -> Value {
 
 fn operating() -> Value {
     allowing(&["ec2:Describe*", "rds:Describe*", "rds:RebootDBInstance", "rds:StartDBInstance", "s3:List*"])
+}
+
+/// What was made in the quarter.
+fn created(mut role: Value, when: &str) -> Value {
+    role["CreateDate"] = json!(when);
+    role
 }
 
 fn databases() -> Value {

@@ -413,7 +413,8 @@ fn completions_are_printed_for_every_shell() {
 
 #[test]
 fn the_demo_needs_nothing_and_shows_an_intrusion() {
-    let output = qtrail(&["demo", "--no-view"]);
+    let folder = TempDir::new().expect("a temporary folder");
+    let output = qtrail(&["demo", "--no-view", "--data", folder.path().to_str().expect("UTF-8")]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(stdout(&output).contains("CRITICAL"), "{}", stdout(&output));
     let (_, alerts) = stdout(&output).split_once("What each alert would say").expect("a part with alerts");

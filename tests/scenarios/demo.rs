@@ -3,6 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use cloud::pack::{Known, Manifest};
+use tempfile::TempDir;
+
+use super::command::{command, stderr};
 use super::*;
 use crate::support::process::Output;
 
@@ -83,7 +87,38 @@ fn qtrail(arguments: &[&str], status: i32) -> String {
 }
 
 fn demo(format: &str) -> String {
-    qtrail(&["demo", "--no-view", "--format", format], 0)
+    let folder = TempDir::new().expect("a temporary folder");
+    qtrail(&["demo", "--no-view", "--format", format, "--data", text_of(folder.path())], 0)
+}
+
+fn text_of(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+/// The day as the demo keeps it.
+struct Kept(TempDir);
+
+impl Kept {
+    fn new() -> Self {
+        let kept = Self(TempDir::new().expect("a temporary folder"));
+        kept.qtrail(&["demo", "--no-view"], 0);
+        kept
+    }
+
+    fn qtrail(&self, arguments: &[&str], status: i32) -> String {
+        qtrail(&[arguments, &["--data", text_of(self.0.path())]].concat(), status)
+    }
+
+    fn pack(&self) -> PathBuf {
+        self.0.path().join("packs/pack-000001.zip")
+    }
+
+    fn manifest(&self) -> Manifest {
+        let mut file = fs::File::open(self.pack()).expect("a pack");
+        let verified = cloud::pack::verify(&mut file, &Known::default()).expect("readable");
+        assert_eq!(verified.problems, []);
+        verified.manifest.expect("a manifest")
+    }
 }
 
 fn lines(output: &str) -> Vec<Value> {
@@ -136,6 +171,88 @@ fn one_log_file_of_the_demo_was_tampered_with_and_every_other_one_is_proven() {
     let by_hand = qtrail(&["verify", "--keys", "events/keys.json", "events/aws"], 1);
     assert_eq!(by_hand.lines().count(), 1, "{by_hand}");
     assert!(demo("text").contains(&by_hand), "{by_hand}");
+}
+
+#[test]
+fn the_demo_keeps_a_review_that_is_finished_and_what_came_of_it() {
+    let kept = Kept::new();
+    let shown = &lines(&kept.qtrail(&["review", "show", "2026-Q3", "--format", "ndjson"], 0))[0];
+    let standing = &shown["standing"];
+    assert!(standing["signed_off"][0].is_string(), "{standing}");
+    assert_eq!((&shown["missing"], &shown["gaps"]), (&json!([]), &json!([])));
+    assert_eq!(standing["progress"]["verbs"], json!({"keep": 20, "modify": 1, "revoke": 2}));
+    assert_eq!(standing["progress"]["remedies"]["confirmed_absent"], 2);
+    assert_eq!(standing["exceptions"].as_array().map(Vec::len), Some(3));
+
+    let subjects = lines(&kept.qtrail(&["review", "subjects", "2026-Q3", "--format", "ndjson"], 0));
+    let deciders: BTreeSet<&str> =
+        subjects.iter().filter_map(|line| line["standing"]["decided_by"]["who"].as_str()).collect();
+    assert_eq!(deciders.into_iter().collect::<Vec<_>>(), ["bob@example.com", "carol@example.com", "erin@example.com"]);
+    // Whoever decided was not there: no entry says otherwise.
+    assert!(subjects.iter().all(|line| line["standing"]["decided_by"]["proven"] == "recorded"));
+    let joined: Vec<&Value> = subjects.iter().filter(|line| line["subject"]["joined"] == true).collect();
+    assert_eq!(joined.len(), 1, "{joined:?}");
+    assert_eq!(joined[0]["subject"]["created_by"]["actor"], "arn:aws:iam::111122223333:user/ci-deploy");
+
+    let heidi = "arn:aws:iam::111122223333:user/heidi";
+    let heidi = &lines(&kept.qtrail(&["review", "show", "2026-Q3", heidi, "--format", "ndjson"], 0))[0];
+    assert_eq!((&heidi["subject"]["person"]["active"], &heidi["standing"]["late"]), (&json!(false), &json!(false)));
+    let acts: Vec<&Value> = heidi["log"].as_array().expect("a log").iter().map(|entry| &entry["act"]["act"]).collect();
+    assert_eq!(acts, ["decided", "carried", "carried", "carried", "carried", "absent"]);
+    // The records that did it are the day's own.
+    let record = heidi["log"][4]["act"]["record"]["id"].as_str().expect("an id");
+    let found = kept.qtrail(&["search", "--filter", &format!("id={record}"), "--format", "ndjson"], 0);
+    assert!(found.contains("DeleteUser"), "{found}");
+}
+
+#[test]
+fn the_demos_pack_is_verified_and_a_changed_byte_is_caught() {
+    let kept = Kept::new();
+    let pack = kept.pack();
+    let told = qtrail(&["pack", "verify", text_of(&pack)], 0);
+    assert!(told.contains("unchanged since 2026-11-21T06:00:00Z"), "{told}");
+    let manifest = kept.manifest();
+    for (name, least) in [("review-subjects", 23), ("revocations", 8), ("review-receipts", 50), ("findings", 15)] {
+        let path = format!("data/{name}.csv");
+        let rows = manifest.files.iter().find(|file| file.path == path).map(|file| file.rows);
+        assert!(rows.is_some_and(|rows| rows >= least), "{name}: {rows:?}");
+    }
+    assert!(manifest.gaps.iter().all(|gap| !gap.what.contains("cannot be read")), "{:?}", manifest.gaps);
+
+    let bytes = fs::read(&pack).expect("readable");
+    for place in [10, bytes.len() / 2, bytes.len() - 10] {
+        let mut changed = bytes.clone();
+        changed[place] ^= 1;
+        let path = kept.0.path().join("changed.zip");
+        fs::write(&path, changed).expect("written");
+        let output = command().args(["pack", "verify"]).arg(&path).output().expect("qtrail runs");
+        assert!(matches!(output.status.code(), Some(1 | 2)), "byte {place}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn the_demo_makes_its_folder_anew_with_the_same_evidence() {
+    let kept = Kept::new();
+    let files = || {
+        let manifest = kept.manifest();
+        assert_eq!(manifest.number, 1, "nothing is left of the one before");
+        // The report names the key, which each demo makes itself.
+        let of_evidence = manifest.files.into_iter().filter(|file| file.path != "report.html");
+        of_evidence.map(|file| (file.path, file.sha256)).collect::<Vec<_>>()
+    };
+    let first = files();
+    kept.qtrail(&["demo", "--no-view"], 0);
+    assert_eq!(first, files());
+}
+
+#[test]
+fn the_demo_leaves_other_folders_alone() {
+    let other = TempDir::new().expect("a temporary folder");
+    fs::write(other.path().join("mine"), "").expect("written");
+    let output = command().args(["demo", "--no-view", "--data"]).arg(other.path()).output().expect("qtrail runs");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("name another folder with --data"), "{}", stderr(&output));
+    assert!(other.path().join("mine").exists());
 }
 
 fn said(output: &Output) -> String {

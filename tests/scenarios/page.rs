@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::support::browser::Browser;
 use crate::support::process::{Output, Process};
+use crate::support::python;
 
 /// What an attacker calls a program.
 const HOSTILE: &str = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">";
@@ -201,7 +202,8 @@ async fn other_hosts_and_those_without_the_token_are_refused() {
 async fn the_demo_ends_with_every_page_over_its_day() {
     let output = Output::default();
     let mut command = command::command();
-    command.arg("demo");
+    let folder = TempDir::new().expect("a temporary folder");
+    command.args(["demo", "--data"]).arg(folder.path());
     let _process = Process::spawn(&mut command, &output);
     let address = output.line_with("/?token=").await.expect("the page's address");
     let browser = Browser::start().await;
@@ -236,6 +238,29 @@ async fn the_demo_ends_with_every_page_over_its_day() {
     browser.until("document.querySelector('#panel .verify strong')").await;
     if let Some(folder) = std::env::var_os("QTRAIL_SCREENS") {
         fs::write(std::path::Path::new(&folder).join("record.png"), browser.screenshot().await).expect("a picture");
+    }
+}
+
+/// What an auditor opens, from the demo's pack: a file that needs no server.
+#[tokio::test]
+async fn the_report_of_the_demos_pack_is_read_in_a_browser() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let done = command::command().args(["demo", "--no-view", "--data"]).arg(folder.path()).output();
+    assert!(done.as_ref().is_ok_and(|done| done.status.success()), "{done:?}");
+    let (pack, unpacked) = (folder.path().join("packs/pack-000001.zip"), folder.path().join("unpacked"));
+    let mut unzip = std::process::Command::new(python::tool("python"));
+    let done = unzip.args(["-m", "zipfile", "-e"]).args([&pack, &unpacked]).output().expect("Python runs");
+    assert!(done.status.success(), "{}", command::stderr(&done));
+    let browser = Browser::start().await;
+    browser.open(&format!("file://{}", unpacked.join("report.html").display())).await;
+    let text = browser.text("body").await;
+    for said in ["What it does not prove", "CC6.3", "svc-backup", "not seen yet", "recorded", "qtrail pack verify"] {
+        assert!(text.contains(said), "{said}");
+    }
+    assert_eq!(browser.run("return document.documentElement.scrollWidth <= innerWidth").await, json!(true));
+    if let Some(folder) = std::env::var_os("QTRAIL_SCREENS") {
+        let path = std::path::Path::new(&folder).join("evidence-report.png");
+        fs::write(path, browser.screenshot().await).expect("a picture");
     }
 }
 

@@ -441,7 +441,7 @@ mod tests {
         assert_eq!(response.status(), StatusCode::OK);
         for part in [
             "Seen to 00:10 (2 h ago)",
-            "3 of 3 accounts heard",
+            "3 of 4 accounts heard",
             "0 records unread",
             "digests verified to 01:05",
             "1 problem with what AWS signed",

@@ -186,7 +186,6 @@ pub const ITEMS: &[Item] = &[
         layout: Layout::Notable(&["PASS", "NOT_APPLICABLE"]),
         counted: &["status"],
         note: "The report shows what neither passes nor is not applicable.",
-        ..Item::BASE
     },
     Item {
         name: "digests",
@@ -400,8 +399,10 @@ pub const ITEMS: &[Item] = &[
         ],
         shown: &[
             "number",
-            "id",
-            "person",
+            "account",
+            "kind",
+            "name",
+            "person_active",
             "privileged",
             "records",
             "decision",
@@ -411,12 +412,12 @@ pub const ITEMS: &[Item] = &[
             "remedy",
         ],
         counted: &["decision", "kind"],
-        note: "Numbers are given once: a sample can be drawn by number. `records` is how often CloudTrail saw the subject in the period that is reviewed.",
+        note: "Numbers are given once: a sample can be drawn by number. Records are how often CloudTrail saw the subject in the period that is reviewed.",
         ..Item::BASE
     },
     Item {
         name: "review-receipts",
-        title: "What AWS was asked for each review, and the receipt of each answer: the list is complete",
+        title: "What AWS was asked for each review, with the receipt of each answer",
         source: "the population of each review: AWS's answers as they came, in access/<time>/ of the data bucket",
         query: "all questions",
         again: "qtrail review snapshot asks anew; aws cloudtrail lookup-events finds a request by its id, for 90 days",
@@ -435,7 +436,8 @@ pub const ITEMS: &[Item] = &[
         shown: &["account", "call", "time", "rows", "refusal"],
         layout: Layout::Counts,
         counted: &["account", "refusal"],
-        ..Item::BASE
+        note: "That the subjects are all there are rests on these answers: their requests can be looked up by id, and \
+               their hashes compared with what lies in access/.",
     },
     Item {
         name: "review-unknown",
@@ -456,14 +458,14 @@ pub const ITEMS: &[Item] = &[
         columns: &["review", "number", "at", "by", "arn", "proven", "address", "act", "subject", "entry", "sha256"],
         shown: &["review", "number", "at", "by", "proven", "act", "subject"],
         counted: &["act", "proven"],
-        note: "`proven` is by what it is known who it was: `signed` by AWS's STS, `token` by an identity provider's token that API Gateway checked; `local` is the word of one machine, and `recorded` of a demonstration: these two prove nothing.",
+        note: "By what it is known who it was: signed, by AWS's STS; token, by that of an identity provider, which API Gateway checked; local, the word of one machine; recorded, a demonstration. The last two prove nothing.",
         ..Item::BASE
     },
     Item {
         name: "revocations",
-        title: "What carried out a decision to revoke or modify, as records prove it",
+        title: "What carried out each decision to revoke or modify, as records prove it",
         source: "the log of each review: records that ingest matched, and later snapshots",
-        query: "entries carried, absent and reappeared",
+        query: "entries carried, absent and reappeared; decisions without any",
         again: "qtrail search --filter id=<record>",
         columns: &[
             "review",

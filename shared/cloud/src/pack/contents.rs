@@ -56,10 +56,10 @@ pub(super) async fn fill(sources: &Sources<'_>, book: &mut Book) -> Result<(), E
     let mut rules = Sheet::new("rules")?;
     rules.extend(evidence::rules())?;
     book.add(rules)?;
-    for sheet in findings(sources.state, span, &mut exceptions).await? {
-        book.add(sheet)?;
-    }
-    for sheet in reviews::fill(sources, (span, now), &mut exceptions).await? {
+    // Exceptions of reviews come first: they are few, and somebody answers for them.
+    let reviewed = reviews::fill(sources, (span, now), &mut exceptions).await?;
+    let found = findings(sources.state, span, &mut exceptions).await?;
+    for sheet in found.into_iter().chain(reviewed) {
         book.add(sheet)?;
     }
     book.add(access_calls(sources.lake, span).await?)?;
@@ -323,10 +323,18 @@ fn key(entry: &Entry) -> (Time, &str) {
     (entry.finding.first_seen, &entry.finding.finding_id)
 }
 
+/// What was found. A control's title says how it should be.
+fn title(detection: &str) -> String {
+    if let Some(control) = trail::controls::find(detection) {
+        return format!("Not as it should be: {}", control.title);
+    }
+    trail::detections::find(detection).map_or(detection, |found| found.title).to_owned()
+}
+
 fn not_looked_at(entry: &Entry) -> Option<Exception> {
     let finding = &entry.finding;
     let waits = entry.status == Status::New && finding.severity >= Severity::High;
-    let title = trail::detections::find(&finding.detection_id).map_or(&*finding.detection_id, |one| one.title);
+    let title = title(&finding.detection_id);
     let severity = if finding.severity == Severity::Critical { "CRITICAL" } else { "HIGH" };
     waits.then(|| Exception {
         kind: "not_looked_at",
@@ -366,7 +374,7 @@ fn finding_row(entry: &Entry, lines: &[HistoryLine]) -> Row {
     vec![
         json!(finding.finding_id),
         json!(finding.detection_id),
-        json!(trail::detections::find(&finding.detection_id).map(|one| one.title)),
+        json!(title(&finding.detection_id)),
         json!(finding.category),
         json!(finding.severity),
         json!(finding.outcome),

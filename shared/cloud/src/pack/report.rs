@@ -10,6 +10,12 @@ use super::manifest::KeyFacts;
 use super::sheet::{Book, Section};
 use crate::error::Error;
 
+/// A value that is not longer stays on one line: a time is.
+const SHORT: usize = 19;
+
+/// A value that is longer is a sentence.
+const LONG: usize = 60;
+
 /// A query that is longer stands in the manifest alone.
 const LONGEST_QUERY: usize = 200;
 
@@ -71,9 +77,15 @@ struct Part<'a> {
     gaps: &'a [String],
     cards: bool,
     headings: Vec<String>,
-    shown: &'a [Vec<String>],
+    shown: Vec<Vec<Cell<'a>>>,
     /// Rows that would be shown if there was room.
     more: u64,
+}
+
+/// A value, and how much room it takes.
+struct Cell<'a> {
+    text: &'a str,
+    class: &'static str,
 }
 
 /// What is read first: what to ask about, then the reviews, then the monitoring.
@@ -115,9 +127,18 @@ fn part(section: &Section) -> Part<'_> {
         gaps,
         cards: item.layout == Layout::Cards,
         headings: item.shown.iter().map(|name| words(name)).collect(),
-        shown,
+        shown: shown.iter().map(|row| row.iter().map(cell).collect()).collect(),
         more: worth - shown.len() as u64,
     }
+}
+
+fn cell(text: &String) -> Cell<'_> {
+    let class = match text.len() {
+        ..=SHORT => "name",
+        LONG.. => "long",
+        _ => "",
+    };
+    Cell { text, class }
 }
 
 /// A column's values with how often each is there; none where there is but the empty one.

@@ -120,12 +120,30 @@ fn count(counts: &mut BTreeMap<String, u64>, value: String) {
     }
 }
 
-/// A value in the report.
+/// A value in the report, where a person reads it.
 fn said(value: &Value) -> String {
     match value {
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
+        Value::String(text) => brief(text).chars().take(SHOWN_LETTERS).collect(),
         value => text(value).chars().take(SHOWN_LETTERS).collect(),
+    }
+}
+
+/// Times without the letters between, kinds as words, and ARNs of IAM without what all of them have.
+fn brief(text: &str) -> String {
+    if text.len() == 20 && Time::parse(text).is_some() {
+        return text.replace('T', " ").replace('Z', "");
+    }
+    if text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') {
+        return text.replace('_', " ");
+    }
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    let ["arn", _, "iam" | "sts", _, account, resource] = parts[..] else { return text.to_owned() };
+    match resource.strip_prefix("assumed-role/").and_then(|session| session.split_once('/')) {
+        _ if account.is_empty() || account == "aws" => text.to_owned(),
+        Some((role, session)) => format!("{session} as {role} in {account}"),
+        None => format!("{resource} in {account}"),
     }
 }
 
@@ -241,6 +259,21 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn the_report_leaves_out_what_all_values_have() {
+        for (value, told) in [
+            ("2026-11-20T02:58:21Z", "2026-11-20 02:58:21"),
+            ("not_looked_at", "not looked at"),
+            ("arn:aws:iam::111122223333:user/a/eve", "user/a/eve in 111122223333"),
+            ("arn:aws:sts::111122223333:assumed-role/Dev/eve", "eve as Dev in 111122223333"),
+            ("arn:aws:iam::aws:policy/AdministratorAccess", "arn:aws:iam::aws:policy/AdministratorAccess"),
+            ("arn:aws:s3:::bucket", "arn:aws:s3:::bucket"),
+            ("Snake_Case", "Snake_Case"),
+        ] {
+            assert_eq!(said(&json!(value)), told);
+        }
+    }
 
     #[test]
     fn cells_are_disarmed_and_lists_are_joined() {

@@ -39,8 +39,11 @@ const AT_ONCE: usize = 8;
 pub struct Store {
     place: Place,
     /// The population that was read last, by the hash of its stored bytes: each page and each decision asks for it.
-    last: Arc<Mutex<Option<(String, Arc<Population>)>>>,
+    last: Arc<Mutex<Option<Read>>>,
 }
+
+/// A population, and the hash of its stored bytes.
+type Read = (String, Arc<Population>);
 
 /// All snapshots that were taken at one time.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -165,7 +168,7 @@ impl Store {
         Ok(Some((population, kept)))
     }
 
-    fn last(&self) -> MutexGuard<'_, Option<(String, Arc<Population>)>> {
+    fn last(&self) -> MutexGuard<'_, Option<Read>> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

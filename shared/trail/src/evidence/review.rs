@@ -97,7 +97,7 @@ pub fn standing(period: &Period, population: &Population, entries: &[Entry]) -> 
     let undecided = subjects.iter().filter(|subject| !decided.contains_key(&*subject.id)).count();
     let opened = due(entries);
     let signed = signed(entries);
-    let signer = signed.and_then(|(entry, _)| entry.by.as_ref());
+    let approver = signed.and_then(|(entry, _)| entry.by.as_ref());
     let (reviewed, left_out): (Vec<&Scope>, _) = population.scope.iter().partition(|scope| scope.excluded.is_none());
     let why = |scope: &&Scope| format!("{}: {}", named(scope), scope.excluded.as_deref().unwrap_or_default());
     vec![
@@ -117,7 +117,7 @@ pub fn standing(period: &Period, population: &Population, entries: &[Entry]) -> 
         json!(!population.gaps.is_empty()),
         json!(signed.map(|(entry, _)| entry.at)),
         json!(signed.map(|(entry, _)| who(entry.by.as_ref()))),
-        json!(signer.map(|by| &by.proven)),
+        json!(approver.map(|by| &by.proven)),
         json!(signed.map(|(_, statement)| statement)),
         json!(population.people_sha256),
         json!(opened.map(|(_, _, sha256)| sha256)),
@@ -267,9 +267,32 @@ pub fn log<'r>(period: &'r Period, entries: &'r [Entry]) -> impl Iterator<Item =
     })
 }
 
-/// What carried decisions out.
+/// What carried decisions out; and the decisions that nothing carried out yet.
 pub fn proofs<'r>(period: &'r Period, entries: &'r [Entry]) -> impl Iterator<Item = Row> + 'r {
     let decided = decisions(entries);
+    let done = |id: &str| {
+        let is_proof = |act: &Act| matches!(act, Act::Carried { .. } | Act::Absent { .. } | Act::Reappeared { .. });
+        entries.iter().any(|entry| is_proof(&entry.act) && entry.act.subject() == Some(id))
+    };
+    let waits = |(id, (_, decision)): &(&&str, &(&Entry, &Decision))| decision.verb != Verb::Keep && !done(id);
+    let waiting: Vec<Row> = decided
+        .iter()
+        .filter(waits)
+        .map(|(id, (entry, decision))| {
+            let mut row =
+                vec![json!(period.id), json!(id), json!(decision.verb), json!(entry.at), json!("not seen yet")];
+            row.resize(11, Value::Null);
+            row
+        })
+        .collect();
+    waiting.into_iter().chain(carried(period, entries, decided))
+}
+
+fn carried<'r>(
+    period: &'r Period,
+    entries: &'r [Entry],
+    decided: BTreeMap<&'r str, (&'r Entry, &'r Decision)>,
+) -> impl Iterator<Item = Row> + 'r {
     entries.iter().filter_map(move |entry| {
         let (subject, what, effect, record, actor) = match &entry.act {
             Act::Carried { subject, effect, record, actor } => {
@@ -297,14 +320,10 @@ pub fn proofs<'r>(period: &'r Period, entries: &'r [Entry]) -> impl Iterator<Ite
     })
 }
 
-/// People and access that came or went between two times.
-pub fn joiners_and_leavers<'r>(
-    (from, to): (Time, Time),
-    population: &'r Population,
-    entries: &'r [Entry],
-) -> impl Iterator<Item = Row> + 'r {
+/// People and access that came or went between two times, in order of time.
+pub fn joiners_and_leavers((from, to): (Time, Time), population: &Population, entries: &[Entry]) -> Vec<Row> {
     let within = move |time: Option<Time>| time.filter(|time| (from..to).contains(time));
-    all_subjects(population, entries).flat_map(move |subject| {
+    let moves = all_subjects(population, entries).flat_map(|subject| {
         let person = subject.person.as_ref();
         let line = |what: &str, when: Time, note: String| {
             let by = subject.created_by.as_ref().filter(|_| what == "access created");
@@ -332,7 +351,10 @@ pub fn joiners_and_leavers<'r>(
             line("person left", when, note)
         });
         [created, began, ended].into_iter().flatten().collect::<Vec<_>>()
-    })
+    });
+    let mut moves: Vec<Row> = moves.collect();
+    moves.sort_by_key(|row| row[1].to_string());
+    moves
 }
 
 /// What is to be told of a review as it stands at `now`.
@@ -363,7 +385,11 @@ pub fn exceptions(
         }
         found.extend(of_remedy(subject, line));
     }
-    found.extend(entries.iter().filter_map(of_entry));
+    let named = |id: &str| {
+        let subject = all_subjects(population, entries).find(|subject| subject.id == id);
+        subject.map_or("the whole review".to_owned(), |subject| format!("{} in {}", subject.name, subject.account))
+    };
+    found.extend(entries.iter().filter_map(|entry| of_entry(entry, &named)));
     found
 }
 
@@ -390,11 +416,11 @@ fn of_remedy(subject: &Subject, line: &Line) -> Option<Exception> {
     })
 }
 
-fn of_entry(entry: &Entry) -> Option<Exception> {
+fn of_entry(entry: &Entry, named: &dyn Fn(&str) -> String) -> Option<Exception> {
     match &entry.act {
         Act::Excepted { subject, reason, approver } => {
             let about = if subject.is_empty() { "the whole review" } else { subject };
-            let said = format!("{reason}; approved by {approver}");
+            let said = format!("{}: {reason}; approved by {approver}", named(subject));
             Some(Exception::new("excepted", about, entry.at).by(who(entry.by.as_ref())).because(said))
         }
         Act::Reappeared { subject, why, .. } => Some(Exception::new("reappeared", subject, entry.at).because(why)),
@@ -523,6 +549,7 @@ mod tests {
             entry(2, "boss", decided(&bob, Verb::Revoke)),
             entry(3, "", carried),
         ];
+        assert_eq!(proofs(&period(), &entries[..2]).map(|row| row[4].clone()).collect::<Vec<_>>(), ["not seen yet"]);
         let rows: Vec<Row> = proofs(&period(), &entries).collect();
         let [row] = &rows[..] else { panic!("one row") };
         assert_eq!(row.len(), item("revocations").unwrap().columns.len());
@@ -533,7 +560,7 @@ mod tests {
     fn who_left_and_still_had_access_is_said() {
         let population =
             Population { taken: Time(150 + 3 * 86_400), subjects: vec![subject("bob")], ..Population::default() };
-        let rows: Vec<Row> = joiners_and_leavers((Time(120), Time(500)), &population, &[]).collect();
+        let rows: Vec<Row> = joiners_and_leavers((Time(120), Time(500)), &population, &[]);
         let [row] = &rows[..] else { panic!("left alone: created before the span") };
         assert_eq!((&row[0], row.len()), (&json!("person left"), item("joiners-and-leavers").unwrap().columns.len()));
         assert_eq!(row[7], json!("still had this access when the population was taken, 3 days later"));
