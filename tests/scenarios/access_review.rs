@@ -248,7 +248,7 @@ async fn removed(world: &World, carol: &Door, (review, alice, assigned): (&str, 
     world.ingest("last", &last).await;
     let page = shown(alice).await;
     assert!(page.contains("removal seen in the log") && page.contains("user/erin"), "{page}");
-    assert!(page.contains("/record?") && page.contains("Sessions that were issued before"), "{page}");
+    assert!(page.contains("/record?") && page.contains("Sessions issued before"), "{page}");
     called(&world.erin, &["iam", "delete-user", "--user-name", "alice"]).await;
     world.company.unassign_alice().await;
 

@@ -5,7 +5,7 @@ use trail::detections::reviews::{About, REVIEW_LATE, REVIEW_OVERDUE, found};
 use trail::finding::Finding;
 use trail::review::effect::Plan;
 use trail::review::standing::{Cycle, Line, Remedy, Stage};
-use trail::review::{Act, Entry, Population, Standing, Subject, Trace};
+use trail::review::{Act, Entry, Grant, GrantKind, Population, Scope, Standing, Subject, Trace};
 use trail::settings::Settings;
 use trail::time::Time;
 
@@ -19,6 +19,9 @@ use crate::state::{Append, Notice, ReviewMeta};
 
 /// Reviewers are reminded so long before all has to be decided, in seconds.
 const REMIND_SECONDS: i64 = 7 * 86_400;
+
+/// How long it may take until what a call removed is gone everywhere, in seconds.
+const SETTLED_SECONDS: i64 = 900;
 
 /// A quarter, and two weeks to begin with the next one, in seconds.
 const CYCLE_SECONDS: i64 = (92 + 14) * 86_400;
@@ -122,11 +125,13 @@ fn compared<S: Source>(
     let there = |id: &str| later.subjects.iter().find(|subject| subject.id == id);
     let mut news: Append = Vec::new();
     for (subject, line) in standing.subjects() {
-        // Where a part could not be seen, absence says nothing.
-        let blind = later.gaps.iter().any(|gap| gap.account.is_empty() || gap.account == subject.account);
+        // Where a part could not be seen, or was not looked at, absence says nothing.
+        let is_of = |scope: &&Scope| scope.account == subject.account && scope.excluded.is_none();
+        let blind = later.gaps.iter().any(|gap| gap.account.is_empty() || gap.account == subject.account)
+            || !later.scope.iter().any(|scope| is_of(&scope));
         let change = match there(&subject.id) {
             None if blind => None,
-            found => changed((subject, line), found, (opened, sha256)),
+            found => changed((subject, line), found, (opened, later.taken, sha256)),
         };
         news.extend(change.map(|act| (None, act)));
     }
@@ -139,7 +144,7 @@ fn compared<S: Source>(
 fn changed(
     (subject, line): (&Subject, &Line),
     found: Option<&Subject>,
-    (opened, sha256): (&Opened, &str),
+    (opened, taken, sha256): (&Opened, Time, &str),
 ) -> Option<Act> {
     let is_absent = match (&line.decision, line.stage) {
         (Some(decision), Stage::Decided) => {
@@ -150,6 +155,12 @@ fn changed(
     };
     let was_absent = line.remedy == Remedy::ConfirmedAbsent || line.stage == Stage::Gone;
     let id = subject.id.clone();
+    // What the log shows to be gone is looked for again: a call may fail after it was taken.
+    let is_settled = line.removed_at.is_some_and(|gone| taken.0 > gone.0 + SETTLED_SECONDS);
+    let is_left = |found: &Subject| line.decision.as_ref().is_some_and(|decision| still_has(subject, found, decision));
+    if line.remedy == Remedy::SeenInLog && is_settled && found.is_some_and(is_left) {
+        return Some(Act::Reappeared { subject: id, why: "a later snapshot still has it".to_owned(), record: None });
+    }
     match (was_absent, is_absent) {
         (false, true) => Some(Act::Absent { subject: id, population: sha256.to_owned() }),
         (true, false) => {
@@ -165,12 +176,34 @@ fn lacks(subject: &Subject, found: &Subject, plan: &Plan, decision: &trail::revi
     use trail::review::Verb;
     match decision.verb {
         Verb::Keep => false,
-        Verb::Modify => decision.remove.iter().all(|gone| !found.grants.contains(gone)),
+        Verb::Modify => decision.remove.iter().all(|gone| !has(found, gone)),
         // What remains of a user without any right or credential is a name.
         Verb::Revoke => {
             let is_new = found.unique_id != subject.unique_id;
-            let emptied = found.grants.is_empty() && !subject.grants.is_empty() && found.trusts.is_empty();
+            let emptied = !found.grants.iter().any(|grant| has(found, grant));
+            let emptied = emptied && !subject.grants.is_empty() && found.trusts.is_empty();
             !is_new && emptied && !plan.needs.is_empty()
+        }
+    }
+}
+
+/// Whether a subject has this and can use it: a key that is switched off opens nothing.
+fn has(found: &Subject, grant: &Grant) -> bool {
+    let is_off = found.keys.iter().any(|key| key.id == grant.name && !key.active);
+    found.grants.contains(grant) && !(grant.kind == GrantKind::AccessKey && is_off)
+}
+
+/// Whether some of what was to go is still there, or credentials are.
+fn still_has(subject: &Subject, found: &Subject, decision: &trail::review::Decision) -> bool {
+    use trail::review::Verb;
+    let all = |grant: &&Grant| grant.via.is_empty() || grant.kind == GrantKind::DirectoryGroup;
+    match decision.verb {
+        Verb::Keep => false,
+        Verb::Modify => decision.remove.iter().any(|gone| has(found, gone)),
+        Verb::Revoke => {
+            let opens = |grant: &&Grant| matches!(grant.kind, GrantKind::AccessKey | GrantKind::Password);
+            subject.grants.iter().filter(all).any(|gone| has(found, gone))
+                || found.grants.iter().filter(opens).any(|grant| has(found, grant))
         }
     }
 }

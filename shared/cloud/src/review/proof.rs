@@ -53,34 +53,60 @@ impl Proof {
         for sighting in sightings {
             reviews.entry(&sighting.review).or_default().push(sighting);
         }
+        let open = deployment.state.open_effects().await?;
         let mut put = 0;
-        for (review, sightings) in reviews {
-            put += deployment.state.append(review, now, |log| Ok(news(log, &sightings))).await?.len();
-            let open = deployment.state.open_effects().await?;
-            let touched = |open: &&Open| {
-                open.review == review && sightings.iter().any(|sighting| sighting.subject == open.plan.subject)
-            };
-            let log = deployment.state.review_log(review).await?;
-            let mut findings = Vec::new();
-            for open in open.iter().filter(touched) {
-                let trace = Trace::of(&open.plan, &log);
-                let open = Open { gone: trace.gone(), ..open.clone() };
-                deployment.state.keep_open((review, open.number), Some(&open)).await?;
-                findings.extend(reappeared(&open, &trace, &log));
+        for (review, seen) in reviews {
+            let news = put_anew(review, &seen, &open);
+            if news.is_empty() {
+                continue;
             }
-            raise(deployment, settings, findings, now).await?;
+            put += self.take_of(deployment, settings, (review, &news), now).await?;
+            // What the subject did counts by what is known to be gone now, of which these records may tell.
+            let open = deployment.state.open_effects().await?;
+            let acted = put_anew(review, &seen, &open);
+            put += self.take_of(deployment, settings, (review, &acted), now).await?;
         }
         if put > 0 {
             *self.lock() = None;
         }
         Ok(put)
     }
+
+    /// The same of one review.
+    async fn take_of(
+        &self,
+        deployment: &Deployment,
+        settings: &Settings,
+        (review, sightings): (&str, &[Sighting]),
+        now: Time,
+    ) -> Result<usize, Error> {
+        let put = deployment.state.append(review, now, |log| Ok(news(log, sightings))).await?.len();
+        let open = deployment.state.open_effects().await?;
+        let touched =
+            |open: &&Open| open.review == review && sightings.iter().any(|one| one.subject == open.plan.subject);
+        let log = deployment.state.review_log(review).await?;
+        let mut findings = Vec::new();
+        for open in open.iter().filter(touched) {
+            let trace = Trace::of(&open.plan, &log);
+            let open = Open { gone: trace.gone(), ..open.clone() };
+            deployment.state.keep_open((review, open.number), Some(&open)).await?;
+            findings.extend(reappeared(&open, &trace, &log));
+        }
+        raise(deployment, settings, findings, now).await?;
+        Ok(put)
+    }
+}
+
+/// What counts of what was seen, by what is gone now: an act of the subject's own is a return or nothing.
+fn put_anew(review: &str, seen: &[&Sighting], open: &[Open]) -> Vec<Sighting> {
+    let of = |one: &Sighting| open.iter().find(|open| open.review == review && open.number == one.number);
+    seen.iter().filter_map(|one| (*one).clone().back(of(one)?)).collect()
 }
 
 /// What the log does not say yet.
-fn news(log: &[Entry], sightings: &[&Sighting]) -> Append {
+fn news(log: &[Entry], sightings: &[Sighting]) -> Append {
     let mut news: Append = Vec::new();
-    for act in sightings.iter().map(|sighting| act(sighting)) {
+    for act in sightings.iter().filter_map(act) {
         let is_known = log.iter().any(|entry| entry.act == act) || news.iter().any(|(_, known)| *known == act);
         if !is_known {
             news.push((None, act));
@@ -89,11 +115,12 @@ fn news(log: &[Entry], sightings: &[&Sighting]) -> Append {
     news
 }
 
-fn act(sighting: &Sighting) -> Act {
+fn act(sighting: &Sighting) -> Option<Act> {
     let Sighting { subject, record, actor, .. } = sighting.clone();
     match sighting.what.clone() {
-        Seen::Carried(effect) => Act::Carried { subject, effect, record, actor },
-        Seen::Back(why) => Act::Reappeared { subject, why: format!("{why}, by {actor}"), record: Some(record) },
+        Seen::Carried(effect) => Some(Act::Carried { subject, effect, record, actor }),
+        Seen::Back(why) => Some(Act::Reappeared { subject, why: format!("{why}, by {actor}"), record: Some(record) }),
+        Seen::Acted(..) => None,
     }
 }
 

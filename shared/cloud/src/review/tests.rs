@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use serde_json::json;
+use trail::access::Key;
 use trail::detection::Severity;
 use trail::detections::reviews::{ACCESS_REAPPEARED, About, found};
 use trail::facts::{Facts, Hint};
@@ -11,8 +12,8 @@ use trail::review::effect::{Seen, Watch};
 use trail::review::population::Person;
 use trail::review::standing::{Remedy, Stage};
 use trail::review::{
-    Act, ActorKey, By, Decision, Grant, GrantKind, Known, Period, Persons, Population, Refusal, Subject, SubjectKind,
-    Usage, Verb,
+    Act, ActorKey, By, Decision, Grant, GrantKind, Known, Period, Persons, Population, Refusal, Scope, Subject,
+    SubjectKind, Usage, Verb,
 };
 use trail::settings::{Own, Settings};
 use trail::time::Time;
@@ -281,6 +282,7 @@ async fn the_schedule_compares_reminds_and_appends() {
     let mut later = shelf.population.clone();
     later.taken = day(25);
     later.subjects = vec![later.subjects[0].clone(), user(2, "frank", "bob")];
+    later.scope = vec![Scope { account: ACCOUNT.to_owned(), ..Scope::default() }];
     shelf.later = Some(later);
     let state = deployment.state.clone();
     made_by_bob(&deployment).await;
@@ -297,6 +299,52 @@ async fn the_schedule_compares_reminds_and_appends() {
     let reviews = Reviews { state: &state, settings: &settings, source: &self::shelf(), local: false };
     let refused = reviews.decide(REVIEW, &asking("bob", 27), (&id("frank"), &decision(Verb::Keep))).await;
     assert!(matches!(refused, Err(Error::Refusal(refusal)) if matches!(*refusal, Refusal::Granted { .. })));
+}
+
+#[tokio::test]
+async fn a_later_snapshot_contradicts_the_log_and_one_that_did_not_look_says_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (deployment, settings, shelf) = (deployment(&folder).await, settings(), shelf());
+    let reviews = opened(&deployment, &settings, &shelf).await;
+    reviews.decide(REVIEW, &asking("bob", 2), (&id("dave"), &decision(Verb::Revoke))).await.expect("decided");
+    let proof = Proof::default();
+    let watch = proof.watch(&deployment.state, day(3)).await.expect("read");
+    let deleted = seen(&watch, &record("DeleteUser", 3));
+    proof.take(&deployment, &settings, (&deleted, day(3))).await.expect("put");
+    let checked = async |scope: Vec<Scope>, subjects: Vec<Subject>, days: i64| {
+        let later = Population { taken: day(days), scope, subjects, ..shelf.population.clone() };
+        let handler = Review::new(&deployment, Shelf { population: shelf.population.clone(), later: Some(later) });
+        handler.check(&settings, day(days)).await.expect("checked");
+        line(&reviews, "dave", day(days)).await.remedy
+    };
+    let excluded = Scope { account: ACCOUNT.to_owned(), excluded: Some("for now".to_owned()), ..Scope::default() };
+    assert_eq!(checked(vec![excluded], Vec::new(), 4).await, Remedy::SeenInLog, "nobody has looked");
+    let scope = Scope { account: ACCOUNT.to_owned(), ..Scope::default() };
+    let mut off = user(3, "dave", "bob");
+    off.keys = vec![Key { id: "AKIAdave".to_owned(), active: false, created: None, last_used: None }];
+    let others = || vec![user(1, "alice", "bob"), user(2, "bob", "alice")];
+    let there = checked(vec![scope.clone()], [others(), vec![user(3, "dave", "bob")]].concat(), 5).await;
+    assert_eq!(there, Remedy::Reappeared, "the log says that it is gone, and it is there");
+    let off = checked(vec![scope.clone()], [others(), vec![off]].concat(), 6).await;
+    assert_eq!(off, Remedy::ConfirmedAbsent, "a key that is switched off opens nothing");
+}
+
+#[tokio::test]
+async fn a_use_in_the_same_delivery_as_the_removal_is_a_return() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (deployment, settings, shelf) = (deployment(&folder).await, settings(), shelf());
+    let reviews = opened(&deployment, &settings, &shelf).await;
+    reviews.decide(REVIEW, &asking("bob", 2), (&id("dave"), &decision(Verb::Revoke))).await.expect("decided");
+    let proof = Proof::default();
+    let watch = proof.watch(&deployment.state, day(3)).await.expect("read");
+    let mut used: serde_json::Value = serde_json::from_str(&record("RunInstances", 4)).expect("JSON");
+    used["userIdentity"] = json!({"type": "IAMUser", "arn": id("dave"), "accountId": ACCOUNT, "userName": "dave"});
+    used["eventSource"] = json!("ec2.amazonaws.com");
+    let used = seen(&watch, &used.to_string());
+    assert_eq!(proof.take(&deployment, &settings, (&used, day(3))).await.expect("put"), 0, "all is there still");
+    let both = [seen(&watch, &record("DeleteUser", 3)), used].concat();
+    assert_eq!(proof.take(&deployment, &settings, (&both, day(4))).await.expect("put"), 2);
+    assert_eq!(line(&reviews, "dave", day(4)).await.remedy, Remedy::Reappeared);
 }
 
 /// The lake has the record by which bob made frank's user.

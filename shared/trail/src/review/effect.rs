@@ -286,6 +286,13 @@ impl<'g> Going<'g> {
         }
     }
 
+    fn user_gains(&self) -> Vec<Call> {
+        const GAINS: [&str; 3] = ["CreateUser", "CreateLoginProfile", "CreateAccessKey"];
+        let own_key = self.call(IAM, "CreateAccessKey").answered("accessKey.userName", self.name());
+        let woken = self.of_user("UpdateAccessKey").with("status", "Active");
+        GAINS.map(|name| self.of_user(name)).into_iter().chain([own_key, woken]).collect()
+    }
+
     fn assigned(&self, principal: (&str, &str)) -> Vec<Call> {
         let set = self.known.set(self.name());
         set.map(|set| self.assignment("CreateAccountAssignment", set, principal)).into_iter().collect()
@@ -300,13 +307,14 @@ impl<'g> Going<'g> {
         back
     }
 
-    /// Calls that make the subject again.
+    /// Calls that make the subject again, or give it credentials. A policy that is attached meanwhile says nothing: those
+    /// that lock somebody out are attached, too, and the next snapshot tells.
     fn whole_back(&self) -> Vec<Call> {
         if !self.all {
             return Vec::new();
         }
         match self.subject.kind {
-            SubjectKind::User => vec![self.of_user("CreateUser")],
+            SubjectKind::User => self.user_gains(),
             SubjectKind::Role => vec![self.of_role("CreateRole")],
             SubjectKind::SamlProvider => vec![self.call(IAM, "CreateSAMLProvider").with("name", self.name())],
             SubjectKind::OidcProvider => {

@@ -281,19 +281,30 @@ pub struct Trace {
 impl Trace {
     /// What these entries say of the plan's subject; entries about others are passed over.
     pub fn of<'e>(plan: &Plan, log: impl IntoIterator<Item = &'e Entry>) -> Self {
-        let mut went: Vec<Option<Time>> = vec![None; plan.needs.len()];
-        let (mut absent, mut back) = (None, None);
+        let none = vec![None; plan.needs.len()];
+        let (mut went, mut absent, mut back) = (none.clone(), None, None);
+        // What has gone since it came back: all of it has to go anew, since what came back may be another thing.
+        let mut anew: Vec<Option<Time>> = none.clone();
         let history = log.into_iter().filter(|entry| entry.act.subject() == Some(&plan.subject));
         for (time, event) in events(history) {
             match event {
-                Event::Carried(label) => {
-                    plan.meet(label, time, &mut went);
-                    back = None;
+                Event::Carried(label) if back.is_some() => {
+                    plan.meet(label, time, &mut anew);
+                    if anew.iter().all(Option::is_some) {
+                        (went, back) = (anew.clone(), None);
+                    }
                 }
-                Event::Absent => (absent, back) = (Some(time), None),
+                Event::Carried(label) => plan.meet(label, time, &mut went),
+                Event::Absent => {
+                    if back.take().is_some() {
+                        went.clone_from(&anew);
+                    }
+                    absent = Some(time);
+                }
                 // Nothing is given back before something is gone.
                 Event::Back { why } if absent.is_some() || went.iter().any(Option::is_some) => {
                     (absent, back) = (None, Some(why.to_owned()));
+                    anew.clone_from(&none);
                 }
                 Event::Back { .. } => {}
             }

@@ -101,8 +101,7 @@ impl Target {
             Self::Root => record.actor().is_root() && member(record.request(), "userName").is_empty(),
             Self::Nobody => trust(record).is_some_and(|trust| !admitted(&trust).any(|who| who.kind != "Service")),
             Self::Without(name) => {
-                let admits = |who: &Principal| who.value == "*" || who.value == *name;
-                trust(record).is_some_and(|trust| !admitted(&trust).any(admits))
+                trust(record).is_some_and(|trust| !admitted(&trust).any(|who| admits(&who.value, name)))
             }
         }
     }
@@ -119,4 +118,15 @@ fn trust(record: &Record<'_>) -> Option<Policy> {
 /// Whom a trust policy lets in. What it says of all but some lets in everybody else.
 fn admitted(trust: &Policy) -> impl Iterator<Item = &Principal> {
     trust.allows().flat_map(|statement| statement.principals.iter().chain(&statement.not_principals))
+}
+
+/// Whether one who is admitted so is this one: an account stands for all in it, by its number or its root user's ARN.
+fn admits(admitted: &str, name: &str) -> bool {
+    fn account(text: &str) -> Option<&str> {
+        let of_arn = || text.strip_suffix(":root")?.split(':').nth(4);
+        let is_number = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+        if is_number { Some(text) } else { of_arn() }
+    }
+    let of_name = account(name).or_else(|| name.split(':').nth(4));
+    admitted == "*" || admitted == name || account(admitted).is_some_and(|account| of_name == Some(account))
 }

@@ -46,6 +46,7 @@ fn carried(plan: &Plan, record: &Value) -> Option<String> {
     match sightings(open(plan.clone(), None), record).pop() {
         Some(Seen::Carried(label)) => Some(label),
         Some(Seen::Back(back)) => panic!("{back}"),
+        Some(Seen::Acted(..)) => None,
         None => None,
     }
 }
@@ -269,6 +270,10 @@ fn what_is_given_back_is_seen() {
     }
     let other = iam("AddUserToGroup", &json!({"userName": "dave", "groupName": "others"}));
     assert_eq!(sightings(open(all, None), &other), []);
+    let own = json!({"requestParameters": null, "responseElements": {"accessKey": {"userName": "dave"}}});
+    let own = testing::record(IAM, "CreateAccessKey", own);
+    let seen = sightings(open(plan(&user(3, "dave", "bob"), &revoke()), Some(day(1))), &own);
+    assert!(matches!(&seen[..], [Seen::Back(_)]), "who makes his own key names no user: {seen:?}");
     let key = plan(&user(3, "dave", "bob"), &modify(vec![grant(GrantKind::AccessKey, "AKIADAVE", "")]));
     let rotated = iam("CreateAccessKey", &json!({"userName": "dave"}));
     assert_eq!(sightings(open(key, Some(day(1))), &rotated), [], "keys are changed by making the next one first");
@@ -297,7 +302,8 @@ fn sessions_from_before_are_residual_and_newer_ones_are_not() {
     let hours = |hours: i64| Time(gone.0 + hours * 3600);
     assert_eq!(seen(Some(gone), &used(hours(-2), hours(4))), [], "issued before");
     assert_eq!(seen(Some(gone), &used(hours(-30), hours(-1))), [], "used before");
-    assert_eq!(seen(None, &used(hours(4), hours(5))), [], "nothing is gone yet");
+    let early = seen(None, &used(hours(4), hours(5)));
+    assert!(matches!(&early[..], [Seen::Acted(..)]), "nothing is gone yet, for all that is known: {early:?}");
     let newer = seen(Some(gone), &used(hours(4), hours(5)));
     assert!(matches!(&newer[..], [Seen::Back(why)] if why.contains("ListBuckets by credentials")), "{newer:?}");
     assert_eq!(seen(Some(gone), &used(hours(-1), hours(20))).len(), 1, "no session lasts that long");
@@ -307,6 +313,22 @@ fn sessions_from_before_are_residual_and_newer_ones_are_not() {
     let mut another = used(hours(4), hours(5));
     another["userIdentity"]["sessionContext"]["sessionIssuer"]["arn"] = json!("arn:aws:iam::1:role/Other");
     assert_eq!(seen(Some(gone), &another), []);
+}
+
+#[test]
+fn a_trust_that_names_its_account_otherwise_still_admits() {
+    let root = format!("arn:aws:iam::{ACCOUNT}:root");
+    let trust = plan(&role(), &modify(vec![grant(GrantKind::Trust, &root, "")]));
+    let set = |principal: &str| {
+        let statement = json!({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": principal}});
+        let document = json!({"Statement": [statement]}).to_string();
+        iam("UpdateAssumeRolePolicy", &json!({"roleName": "Partner", "policyDocument": document}))
+    };
+    assert_eq!(carried(&trust, &set(ACCOUNT)), None);
+    assert_eq!(carried(&trust, &set(&root)), None);
+    assert!(carried(&trust, &set("arn:aws:iam::444455556666:root")).is_some());
+    let eve = plan(&role(), &modify(vec![grant(GrantKind::Trust, &format!("arn:aws:iam::{ACCOUNT}:user/eve"), "")]));
+    assert_eq!(carried(&eve, &set(&root)), None, "her account lets her in");
 }
 
 #[test]

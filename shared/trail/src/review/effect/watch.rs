@@ -28,7 +28,7 @@ pub struct Open {
     pub plan: Plan,
     /// Nothing before this carries it out: when the population was taken.
     pub since: Time,
-    /// Nothing before this gives anything back: when it was decided.
+    /// When it was decided.
     pub decided: Time,
     /// When the last of it went, as records show; none while something is left.
     pub gone: Option<Time>,
@@ -59,6 +59,9 @@ pub enum Seen {
     /// It gives back what the plan takes, or the subject acts with newer credentials: how that is known. Whether that
     /// undoes anything depends on what was gone by then: records come in any order, and the standing says.
     Back(String),
+    /// The subject acted while something of it was left, with credentials issued at this time: what that was counts
+    /// once it is known that all was gone by then.
+    Acted(String, Time),
 }
 
 /// Everything that is waited for.
@@ -127,15 +130,14 @@ impl Watch {
         if let Some(call) = open.plan.calls().find(|call| call.is_in(record)) {
             return Some(open.sighting(Seen::Carried(call.label()), facts));
         }
-        let mut back = open.plan.back.iter().filter(|_| facts.event_time >= open.decided);
-        let back = back.find(|call| call.is_in(record))?;
+        // Also before the decision, of which records come late: what was removed by then counts as removed, too.
+        let back = open.plan.back.iter().find(|call| call.is_in(record))?;
         Some(open.sighting(Seen::Back(back.label()), facts))
     }
 
-    /// A success by credentials that were issued after all was gone.
+    /// A success of the subject's own.
     fn act(&self, index: usize, (record, facts): (&Record<'_>, &Facts<'_>)) -> Option<Sighting> {
-        let open = self.open.get(index)?;
-        let gone = open.gone.filter(|gone| facts.event_time.0 > gone.0 + SETTLING)?;
+        let open = self.open.get(index).filter(|open| facts.event_time >= open.since)?;
         if facts.by_service || !open.plan.actors.iter().any(|actor| is(actor, facts)) {
             return None;
         }
@@ -145,9 +147,19 @@ impl Watch {
         }
         let context = at(record.user_identity(), &["sessionContext", "attributes", "creationDate"]);
         let issued = Time::parse(text(context)).unwrap_or(facts.event_time);
-        let residual = issued.0 <= gone.0 + SETTLING && facts.event_time.0 <= gone.0 + LONGEST_SESSION;
-        let why = || format!("{} by credentials issued at {issued}, after the access was removed", record.name);
-        (!residual).then(|| open.sighting(Seen::Back(why()), facts))
+        let acted = open.sighting(Seen::Acted(record.name.to_string(), issued), facts);
+        if open.gone.is_some() { acted.back(open) } else { Some(acted) }
+    }
+}
+
+impl Sighting {
+    /// What the subject's own act is once all was gone: a return, if the credentials were issued after that.
+    pub fn back(self, open: &Open) -> Option<Self> {
+        let Seen::Acted(name, issued) = &self.what else { return Some(self) };
+        let gone = open.gone.filter(|gone| self.record.time.0 > gone.0 + SETTLING)?;
+        let residual = issued.0 <= gone.0 + SETTLING && self.record.time.0 <= gone.0 + LONGEST_SESSION;
+        let why = format!("{name} by credentials issued at {issued}, after the access was removed");
+        (!residual).then_some(Self { what: Seen::Back(why), ..self })
     }
 }
 

@@ -217,3 +217,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_came_back_is_gone_only_when_all_has_gone_anew() {
+    let gone = [carried(&dave(), "DeleteUser dave", day(2)), back(&dave(), "CreateUser dave", day(3))];
+    let one = [&gone[..], &[carried(&dave(), "DetachUserPolicy dave arn:aws:iam::aws:policy/ReadOnlyAccess", day(4))]]
+        .concat();
+    assert_eq!(line(&revoked(one), 3, day(5)).remedy, Remedy::Reappeared, "the rest is there");
+    let all = [&gone[..], &[carried(&dave(), "DeleteUser dave", day(20))]].concat();
+    let all = line(&revoked(all), 3, day(21));
+    assert_eq!((all.remedy, all.removed_at, all.late), (Remedy::SeenInLog, Some(day(20)), true), "it counts from then");
+}
