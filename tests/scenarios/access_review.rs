@@ -13,14 +13,19 @@ use crate::support::s3::log_file;
 use crate::support::sts::Sts;
 use crate::support::{ACCESS_KEY, SECRET_KEY};
 
-/// The people, as the company lists them.
-const PEOPLE: &str = "person,aliases,manager,status,start,end\n\
-    alice,alice@example.com,carol,left,2024-01-01,2026-09-30\n\
-    bob,,erin,active,2024-01-01,\n\
-    carol,,erin,active,2024-01-01,\n\
-    dora,dora@example.com,erin,active,2024-01-01,\n\
-    erin,,frank,active,2024-01-01,\n\
-    frank,,,active,2020-01-01,\n";
+/// The people, as the company lists them, with their users in this account.
+fn people(home: &str) -> String {
+    let user = |name: &str| format!("arn:aws:iam::{home}:user/{name}");
+    let rows = [
+        format!("alice,alice@example.com;{},carol,left,2024-01-01,2026-09-30", user("alice")),
+        format!("bob,{},erin,active,2024-01-01,", user("bob")),
+        format!("carol,{},erin,active,2024-01-01,", user("carol")),
+        "dora,dora@example.com,erin,active,2024-01-01,".to_owned(),
+        format!("erin,{},frank,active,2024-01-01,", user("erin")),
+        format!("frank,{},,active,2020-01-01,", user("frank")),
+    ];
+    format!("person,aliases,manager,status,start,end\n{}\n", rows.join("\n"))
+}
 
 /// Somebody's key and its secret.
 type Credentials = (String, String);
@@ -48,7 +53,7 @@ impl World {
             company.management()
         );
         stack.configure(&config).await;
-        stack.s3.put(DATA, "people.csv", PEOPLE).await;
+        stack.s3.put(DATA, "people.csv", people(home)).await;
         let root = (key.to_owned(), SECRET_KEY.to_owned());
         let (carol, erin) = (person(&root, "carol").await, person(&root, "erin").await);
         let frank = person(&root, "frank").await;

@@ -41,7 +41,8 @@ struct Listed;
 
 impl Persons for Listed {
     fn person(&self, name: &str) -> Option<String> {
-        ["alice", "bob", "dave", "erin"].into_iter().find(|known| *known == name).map(str::to_owned)
+        let known = ["alice", "bob", "dave", "erin"].into_iter().find(|known| *known == name || id(known) == name);
+        known.map(str::to_owned)
     }
 }
 
@@ -385,7 +386,8 @@ async fn a_review_of_one_who_leaves_is_joined_by_nobody_else() {
 #[test]
 fn names_that_somebody_gave_himself_make_no_person() {
     let of = |arn: &str| by(&Asking { arn: Some(arn.to_owned()), ..asking("x", 0) }, &Listed).person;
-    assert_eq!(of("arn:aws:iam::1:user/team/bob").as_deref(), Some("bob"));
+    assert_eq!(of(&id("bob")).as_deref(), Some("bob"));
+    assert_eq!(of("arn:aws:iam::999999999999:user/bob"), None, "whoever may make users calls one as he likes");
     assert_eq!(of("arn:aws:sts::1:assumed-role/AWSReservedSSO_Admin_00/bob").as_deref(), Some("bob"));
     assert_eq!(of("arn:aws:sts::1:assumed-role/Dev/bob"), None);
     let token = Asking { who: "Bob (bob)".to_owned(), arn: None, proven: Proven::Token, ..asking("x", 0) };

@@ -223,10 +223,33 @@ impl<P: Persons> Rules<'_, P> {
             return if self.approves(by) { Ok(()) } else { Err(Refusal::NotApprover(by.who.clone())) };
         }
         let subject = self.open_subject(subject)?;
-        if self.approves(by) || self.reviews(by, subject) || self.own(by, subject).is_some() {
-            return Ok(());
+        if subject.person.as_ref().is_some_and(|person| self.is_person(approver, &person.id)) {
+            let what = format!("{approver} cannot approve an exception about himself: somebody outside has to");
+            return Err(Refusal::Exception(what));
         }
-        Err(not_reviewer(by, subject))
+        match self.own(by, subject) {
+            Some(how) if !self.is_alone(by, subject) => {
+                let (subject, who, reviewer) = (subject.id.clone(), by.who.clone(), reviewer_of(subject));
+                Err(Refusal::Own { subject, who, how, reviewer })
+            }
+            Some(_) => Ok(()),
+            None if self.approves(by) || self.reviews(by, subject) => Ok(()),
+            None => Err(not_reviewer(by, subject)),
+        }
+    }
+
+    /// Whether nobody but this one could decide: he approves, and nobody else does, nor is anybody else the reviewer.
+    fn is_alone(&self, by: &By, subject: &Subject) -> bool {
+        let is_one = |pattern: &str| !pattern.rsplit('/').next().unwrap_or_default().contains('*');
+        let own = |pattern: &String| {
+            is_one(pattern) && glob(pattern, &by.arn) || self.local && !by.who.is_empty() && *pattern == by.who
+        };
+        let approves = !self.settings.approvers.is_empty() && self.settings.approvers.iter().all(own);
+        approves && (subject.reviewer.is_empty() || self.reviews(by, subject))
+    }
+
+    fn is_person(&self, name: &str, person: &str) -> bool {
+        name == person || self.persons.person(name).as_deref() == Some(person)
     }
 
     /// The statement that is signed, if this one may sign it now. Gaps of the population have to be acknowledged, and
@@ -349,8 +372,10 @@ impl<P: Persons> Rules<'_, P> {
             let record = granted.record.id.clone();
             return Err(Refusal::Granted { subject: subject.id.clone(), who: by.who.clone(), record });
         }
-        // Where people are listed, whoever is not cannot be told from the subjects.
-        if !self.population.people_sha256.is_empty() && by.person.is_none() && !self.local {
+        // Where people are listed, whoever is not cannot be told from the subjects; and a token's subject, which is like
+        // no name in AWS, never can.
+        let is_listed = !self.population.people_sha256.is_empty() || by.proven == "token";
+        if is_listed && by.person.is_none() && !self.local {
             return Err(Refusal::NotAPerson { arn: by.arn.clone() });
         }
         let may = self.reviews(by, subject) || self.approves(by) || excepted && self.own(by, subject).is_some();

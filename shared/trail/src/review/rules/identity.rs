@@ -14,7 +14,7 @@ pub(super) struct Identity<'b> {
     role: Option<&'b str>,
     /// The name of a user, or a session's.
     name: &'b str,
-    /// Whether AWS gave the name: whoever assumes a role calls the session as he likes.
+    /// Whether AWS gave the name: whoever assumes a role calls the session as he likes, and whoever makes a user the user.
     sure: bool,
 }
 
@@ -27,7 +27,7 @@ impl<'b> Identity<'b> {
         match (parts.next(), parts.nth(2)) {
             (Some("sts"), Some(resource)) => plain.session(resource),
             (Some("iam"), Some(resource)) if resource.starts_with("user/") => {
-                Self { name: resource.rsplit('/').next().unwrap_or(resource), ..plain }
+                Self { name: resource.rsplit('/').next().unwrap_or(resource), sure: false, ..plain }
             }
             _ if local && arn.is_empty() => Self { name: &by.who, ..plain },
             _ => plain,
@@ -61,12 +61,16 @@ impl<'b> Identity<'b> {
 
     /// Whether this one may be who is named: also by a name that can be chosen. For refusing.
     pub(super) fn is_named(&self, other: &str, persons: &impl Persons) -> bool {
-        self.is_surely(other, persons) || same(self.name, other) || same(self.name, name_in(other))
+        let person = persons.person(name_in(other));
+        self.is_surely(other, persons)
+            || same(self.name, other)
+            || same(self.name, name_in(other))
+            || person.is_some() && person.as_deref() == self.person
     }
 
     /// Whether this one surely is who is named. For allowing.
     pub(super) fn is_surely(&self, other: &str, persons: &impl Persons) -> bool {
-        let by_name = self.sure && (same(self.name, other) || same(self.arn, other));
+        let by_name = self.sure && same(self.name, other) || self.role.is_none() && same(self.arn, other);
         let by_person = |person: &str| person == other || persons.person(other).as_deref() == Some(person);
         by_name || self.person.is_some_and(by_person)
     }

@@ -241,6 +241,12 @@ fn a_single_administrator_decides_about_himself_where_somebody_outside_agreed() 
     let mut case = fresh();
     let alice = case.subject(1).id.clone();
     let except = |case: &Case, reason, approver| case.rules().except(&by("alice"), (&alice, reason, approver));
+    let refused = except(&case, "nobody else works here", "the auditor");
+    assert!(matches!(refused, Err(Refusal::Own { .. })), "bob is her reviewer: {refused:?}");
+    case.population.subjects[0].reviewer.clear();
+    let refused = except(&case, "nobody else works here", "the auditor");
+    assert!(matches!(refused, Err(Refusal::Own { .. })), "others approve: {refused:?}");
+    case.settings.approvers = vec![format!("arn:aws:iam::{ACCOUNT}:user/alice")];
     assert_eq!(except(&case, "nobody else works here", "the auditor"), Ok(()));
     for (reason, approver) in [("", "the auditor"), ("why", " "), ("why", "alice"), ("why", "alice@example.com")] {
         assert!(matches!(except(&case, reason, approver), Err(Refusal::Exception(_))), "{reason} {approver}");
@@ -250,6 +256,9 @@ fn a_single_administrator_decides_about_himself_where_somebody_outside_agreed() 
     case.log.push(Entry::chain(case.log.last(), day(2), Some(by("alice")), act));
     assert_eq!(case.decide(&by("alice"), 1, &keep()), Ok(()));
     assert!(matches!(case.decide(&by("bob"), 2, &keep()), Err(Refusal::Own { .. })), "for this subject alone");
+    let about = (&*alice, "why", "alice@example.com");
+    case.settings.approvers.push(format!("arn:aws:iam::{ACCOUNT}:user/erin"));
+    assert!(matches!(case.rules().except(&by("erin"), about), Err(Refusal::Exception(_))), "it is about her");
     assert!(matches!(case.decide(&by("dave"), 1, &keep()), Err(Refusal::NotReviewer { .. })));
 }
 
@@ -319,4 +328,35 @@ proptest! {
         let center = signed(&format!("arn:aws:sts::{ACCOUNT}:assumed-role/AWSReservedSSO_Dev_00/{name}"));
         prop_assert!(listed || name == "alice" || case.decide(&center, 1, &keep()).is_ok());
     }
+}
+
+#[test]
+fn a_user_of_the_same_name_in_another_account_is_somebody_else() {
+    let case = fresh();
+    let stranger = By {
+        arn: "arn:aws:iam::999999999999:user/bob".to_owned(),
+        account: "999999999999".to_owned(),
+        person: None,
+        ..by("bob")
+    };
+    assert!(matches!(
+        case.decide(&stranger, 1, &keep()),
+        Err(Refusal::NotReviewer { .. } | Refusal::NotAPerson { .. })
+    ));
+    let mut owned = fresh();
+    owned.population.people_sha256.clear();
+    owned.population.subjects[0].reviewer = "bob".to_owned();
+    let refused = owned.decide(&stranger, 1, &keep());
+    assert!(matches!(refused, Err(Refusal::NotReviewer { .. })), "an owner's name is no proof either: {refused:?}");
+}
+
+#[test]
+fn whoever_gave_access_by_another_of_his_identities_decides_nothing_about_it() {
+    let mut case = fresh();
+    case.population.subjects[2].created_by = Some(Provisioner {
+        record: record("CreateUser", day(0)),
+        actor: format!("arn:aws:sts::{ACCOUNT}:assumed-role/AWSReservedSSO_Admin_00/robert"),
+        pipeline: false,
+    });
+    assert!(matches!(case.decide(&by("bob"), 3, &keep()), Err(Refusal::Granted { .. })), "robert is bob");
 }
