@@ -108,9 +108,9 @@ impl Moment<'_> {
             role(PRODUCTION, "org-admin", &trusting("AWS", &root(MANAGEMENT), &Value::Null), &everything()),
             role(PRODUCTION, "orders-task", &trusting("Service", "lambda.amazonaws.com", &Value::Null), &working()),
             role(PRODUCTION, "cloudformation-deploy", &of_cloudformation(), &everything()),
-            self.created(role(PRODUCTION, "github-ci", &from_github(), &deploying()), "2026-07-14T09:12:40Z"),
+            created(role(PRODUCTION, "github-ci", &from_github(), &deploying()), "2026-07-14T09:12:40Z"),
             role(PRODUCTION, "database-admin", &trusting("AWS", &root(PRODUCTION), &with_mfa()), &databases()),
-            self.created(role(PRODUCTION, "partner-collector", &from_partner(), &invoices()), "2026-08-04T13:30:05Z"),
+            created(role(PRODUCTION, "partner-collector", &from_partner(), &invoices()), "2026-08-04T13:30:05Z"),
         ];
         let groups = json!([{"GroupName": "payments-ops", "GroupId": "AGPAEXAMPLEPAYMENTSOPS", "Path": "/",
             "Arn": format!("arn:aws:iam::{PRODUCTION}:group/payments-ops"), "CreateDate": "2023-01-16T10:00:00Z",
@@ -171,12 +171,6 @@ impl Moment<'_> {
         let created = format!("{since}T08:00:00Z");
         let (id, key) = (key.principal.clone(), Some((key.id.clone(), format!("{since}T08:05:00Z"))));
         User { name, id, created, key, used, ..User::default() }
-    }
-
-    /// What was made in the quarter.
-    fn created(&self, mut role: Value, when: &str) -> Value {
-        role["CreateDate"] = json!(when);
-        role
     }
 
     /// The trail's account, which asks: its snapshot holds the organization and Identity Center.
@@ -429,6 +423,12 @@ fn role(account: &str, name: &str, trust: &Value, inline: &Value) -> Value {
         "RolePolicyList": [{"PolicyName": "own", "PolicyDocument": inline}], "AttachedManagedPolicies": [], "Tags": [],
         "RoleLastUsed": {"LastUsedDate": "2026-09-29T10:00:00Z", "Region": HOME},
     })
+}
+
+/// What was made in the quarter.
+fn created(mut role: Value, when: &str) -> Value {
+    role["CreateDate"] = json!(when);
+    role
 }
 
 fn trusting(kind: &str, who: &str, condition: &Value) -> Value {

@@ -139,7 +139,7 @@ fn hide(steps: &[Step], deliveries: &mut Vec<Delivery>) {
 /// Puts what takes access away into a file of the evening.
 fn take_away(deliveries: &mut [Delivery]) {
     let is_global = |delivery: &&mut Delivery| (delivery.account, delivery.region) == (PRODUCTION, GLOBAL);
-    let last = deliveries.iter_mut().filter(is_global).next_back().expect("some of the day's files are global");
+    let last = deliveries.iter_mut().rfind(is_global).expect("some of the day's files are global");
     last.records.extend(access::carried_out(last.time));
 }
 

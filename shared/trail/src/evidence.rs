@@ -188,7 +188,6 @@ pub const ITEMS: &[Item] = &[
         layout: Layout::Notable(&["PASS", "NOT_APPLICABLE"]),
         counted: &["status"],
         note: "The report shows what neither passes nor is not applicable.",
-        ..Item::BASE
     },
     Item {
         name: "digests",
@@ -437,7 +436,6 @@ pub const ITEMS: &[Item] = &[
         counted: &["account", "refusal"],
         note: "That the subjects are all there are rests on these answers: their requests can be looked up by id, and \
                their hashes compared with what lies in access/.",
-        ..Item::BASE
     },
     Item {
         name: "review-unknown",
