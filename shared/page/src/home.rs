@@ -418,7 +418,7 @@ mod tests {
             "digests verified to 01:05",
             "1 problem with what AWS signed",
             "svc-backup tried to stop trail org-trail",
-            "IAM 1",
+            "IAM 5",
             "3 fail</strong>, 6 partial, 3 unknown, 25 pass",
             "What did root do?",
             "class=\"mark critical\"",
