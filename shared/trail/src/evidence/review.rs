@@ -531,6 +531,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_there_too_long_is_told() {
+        use crate::review::GrantKind;
+        use crate::review::standing::At;
+        let grant = Grant { kind: GrantKind::Password, name: "password".to_owned(), via: String::new() };
+        let bob = Subject { grants: vec![grant], ..subject("bob") };
+        let population = Population { subjects: vec![bob.clone()], ..Population::default() };
+        let entries = [
+            entry(1, "boss", Act::Opened { population: String::new(), due: Time(9_999_999) }),
+            entry(2, "boss", decided(&bob, Verb::Revoke)),
+        ];
+        let told = |now: i64| {
+            let (settings, known) = Default::default();
+            let at = At { settings: &settings, known: &known, now: Time(now) };
+            overdue(&Standing::of(&population, &entries, at)).map(|one| (one.kind, one.detail)).collect::<Vec<_>>()
+        };
+        assert_eq!(told(2_000), []);
+        let all = told(30 * 86_400);
+        assert!(matches!(&all[..], [("overdue", said)] if said.contains("password")), "{all:?}");
+    }
+
+    #[test]
     fn who_left_and_still_had_access_is_said() {
         let population =
             Population { taken: Time(150 + 3 * 86_400), subjects: vec![subject("bob")], ..Population::default() };
