@@ -12,6 +12,9 @@ use super::sheet::Sheet;
 use crate::error::Error;
 use crate::state::ReviewHeld;
 
+/// The end is not included.
+type Span = (Time, Time);
+
 /// So long after a quarter its review may begin, in seconds.
 const BEGIN_SECONDS: i64 = 14 * 86_400;
 
@@ -67,7 +70,7 @@ pub(super) async fn fill(
 }
 
 /// A span up to a time, and from then on.
-fn split((from, to): (Time, Time), at: Time) -> (Option<(Time, Time)>, Option<(Time, Time)>) {
+fn split((from, to): Span, at: Time) -> (Option<Span>, Option<Span>) {
     let some = |from: Time, to: Time| (from < to).then_some((from, to));
     (some(from, to.min(at)), some(from.max(at), to))
 }
