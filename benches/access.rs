@@ -58,7 +58,7 @@ const DIRECTORY: [(&str, &str, &str); 5] = [
 /// Groups with their permission set, and where it is given to them.
 const GROUPS: [(&str, &str, &[&str]); 3] = [
     ("developers", "Developers", &[PRODUCTION]),
-    ("platform-admins", "Administrators", &[PRODUCTION, LOGGING, MANAGEMENT]),
+    ("platform-admins", "Administrators", &[PRODUCTION, LOGGING]),
     ("readers", "ReadOnly", &[PRODUCTION]),
 ];
 
@@ -87,7 +87,7 @@ impl Moment<'_> {
         let folder = format!("access/{}", self.taken.to_string().replace(['-', ':'], ""));
         let mut hashes = BTreeMap::new();
         let mut files = Vec::new();
-        for snapshot in [self.production(), self.logging(), self.management()] {
+        for snapshot in [self.production(), self.logging()] {
             let mut encoder = GzEncoder::new(Vec::new(), Compression::new(6));
             serde_json::to_writer(&mut encoder, &snapshot).expect("JSON");
             let bytes = encoder.finish().expect("writing to memory");
@@ -184,13 +184,6 @@ impl Moment<'_> {
         asked.by = MANAGEMENT;
         asked.organization();
         asked.directory();
-        asked.snapshot()
-    }
-
-    fn management(&self) -> Snapshot {
-        let roles = json!([reserved(MANAGEMENT, ADMINISTRATORS, &Value::Null)]);
-        let mut asked = Asked::new(MANAGEMENT, self.taken);
-        asked.principals((&[], &roles, &json!([])), &json!([]));
         asked.snapshot()
     }
 }
@@ -425,6 +418,12 @@ fn role(account: &str, name: &str, trust: &Value, inline: &Value) -> Value {
     })
 }
 
+/// What was made in the quarter.
+fn created(mut role: Value, when: &str) -> Value {
+    role["CreateDate"] = json!(when);
+    role
+}
+
 fn trusting(kind: &str, who: &str, condition: &Value) -> Value {
     let mut statement = json!({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {kind: who}});
     if !condition.is_null() {
@@ -493,12 +492,6 @@ fn exporting() -> Value {
 
 fn operating() -> Value {
     allowing(&["ec2:Describe*", "rds:Describe*", "rds:RebootDBInstance", "rds:StartDBInstance", "s3:List*"])
-}
-
-/// What was made in the quarter.
-fn created(mut role: Value, when: &str) -> Value {
-    role["CreateDate"] = json!(when);
-    role
 }
 
 fn databases() -> Value {

@@ -105,7 +105,7 @@ async fn keep(folder: &Path, settings: &Settings) -> anyhow::Result<Kept> {
     let period = replay.before(&quarter).await?;
     let bucket = "example-trail-logs";
     let (settings, recording, keys) = (SETTINGS, RECORDING, KEYS);
-    let day = fill::Day { settings, logs: &logs, bucket, recording, keys, now: MORNING, read_at: || NIGHT };
+    let day = fill::Day { settings, logs: &logs, bucket, recording, keys, now: MORNING };
     fill::fill(&state, &data, day).await?;
     replay.after(&period).await?;
     let pack = replay.pack(folder, PACKED).await?;

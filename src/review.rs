@@ -261,8 +261,14 @@ pub(crate) fn summary(opened: &Opened, standing: &Standing, missing: &[String]) 
     lines.extend(missing.iter().map(|missing| format!("  missing: {missing}")));
     let gaps = opened.population.gaps.iter();
     lines.extend(gaps.map(|gap| format!("  not seen: {} {}: {}", gap.account, gap.what, gap.why)));
+    let named = |id: &str| match standing.of_subject(id) {
+        Some((subject, _)) => format!("{} in {}", subject.name, subject.account),
+        None => "the whole review".to_owned(),
+    };
     let exceptions = standing.exceptions.iter();
-    lines.extend(exceptions.map(|e| format!("  exception: {} {} (approved by {})", e.subject, e.reason, e.approver)));
+    lines.extend(
+        exceptions.map(|e| format!("  exception: {}: {} (approved by {})", named(&e.subject), e.reason, e.approver)),
+    );
     if let Some((at, by)) = &standing.signed_off {
         let who = by.as_ref().map_or("", |by| &by.who);
         lines.push(format!("  signed off {at} by {who}: {}", standing.statement));

@@ -27,6 +27,9 @@ use trail::settings::{Own, Settings};
 use trail::snapshot::Snapshot;
 use trail::time::Time;
 
+/// So long before digests are judged the log files have been read, in seconds.
+const BEFORE: i64 = 13_800;
+
 /// What a day is made of.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Day<'d> {
@@ -42,8 +45,6 @@ pub(crate) struct Day<'d> {
     pub(crate) keys: &'d [u8],
     /// When digests are judged.
     pub(crate) now: Time,
-    /// When log files are read.
-    pub(crate) read_at: fn() -> Time,
 }
 
 /// Fills an empty state, and the lake and the rest of a data folder.
@@ -75,7 +76,7 @@ pub(crate) fn collect(folder: &Path, into: &mut Vec<PathBuf>) -> anyhow::Result<
 /// As `ingest` does.
 async fn read(state: &State, data: &Place, (logs, day): (&[&PathBuf], Day<'_>)) -> anyhow::Result<()> {
     data.put(&data.join(&["config.toml"]), day.settings.to_owned()).await?;
-    let ingest = Ingest::new(deployment(state, data)).at(day.read_at);
+    let ingest = Ingest::new(deployment(state, data)).at(Time(day.now.0 - BEFORE));
     let object =
         |path: &&PathBuf| ObjectRef { bucket: String::new(), key: path.to_string_lossy().into_owned(), version: None };
     let (_, failed) = ingest.objects(logs.iter().map(object).collect()).await?;

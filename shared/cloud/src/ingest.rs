@@ -59,8 +59,8 @@ pub struct Ingest {
     proof: Proof,
     /// What this process knows of who was heard, by account and region.
     heard: Mutex<HashMap<(String, String), Heard>>,
-    /// What the time is.
-    clock: fn() -> Time,
+    /// The time that it says it is; none for the clock's.
+    at: Option<Time>,
 }
 
 /// What a batch came to, for logs, metrics and the command's summary.
@@ -134,13 +134,13 @@ impl Ingest {
     /// A handler for this deployment.
     pub fn new(deployment: Deployment) -> Self {
         let (engines, budget, proof, heard) = Default::default();
-        Self { deployment, engines, budget, proof, heard, clock: now }
+        Self { deployment, engines, budget, proof, heard, at: None }
     }
 
-    /// With another clock: what is read again as of its own day says that day's time.
+    /// As at another time: what is read again as of its own day says that day's time.
     #[must_use]
-    pub fn at(self, clock: fn() -> Time) -> Self {
-        Self { clock, ..self }
+    pub fn at(self, time: Time) -> Self {
+        Self { at: Some(time), ..self }
     }
 
     /// What the handler works with.
@@ -217,7 +217,7 @@ impl Ingest {
         messages: Vec<Result<Delivered, (String, Error)>>,
         request_id: &str,
     ) -> Result<(Totals, BTreeMap<usize, String>), Error> {
-        let now = (self.clock)();
+        let now = self.at.unwrap_or_else(now);
         let engine = self.engines.current(&self.deployment, now).await?;
         let watch = self.proof.watch(&self.deployment.state, now).await?;
         let (mut gathered, mut entries) = (Gathered::default(), Vec::new());

@@ -441,12 +441,12 @@ mod tests {
         assert_eq!(response.status(), StatusCode::OK);
         for part in [
             "Seen to 00:10 (2 h ago)",
-            "3 of 4 accounts heard",
+            "3 of 3 accounts heard",
             "0 records unread",
             "digests verified to 01:05",
             "1 problem with what AWS signed",
             "svc-backup tried to stop trail org-trail",
-            "IAM 1",
+            "IAM 5",
             "3 fail</strong>, 6 partial, 3 unknown, 25 pass",
             "What did root do?",
             "class=\"mark critical\"",

@@ -12,6 +12,9 @@ use super::sheet::Sheet;
 use crate::error::Error;
 use crate::state::{ReviewHeld, ReviewMeta};
 
+/// The end is not included.
+type Span = (Time, Time);
+
 /// So long after a quarter its review may begin, in seconds.
 const BEGIN_SECONDS: i64 = 14 * 86_400;
 
@@ -56,18 +59,24 @@ pub(super) async fn fill(
     }
     let running = Period::quarter(Time(now.0 - BEGIN_SECONDS), sources.settings.review.first_month).from;
     for (from, to) in uncovered(periods, span) {
-        if from < running {
-            let said = format!("no access review is about {from} to {}", to.min(running));
+        let (gone, to_come) = split((from, to), running);
+        if let Some((from, to)) = gone {
+            let said = format!("no access review is about {from} to {to}");
             exceptions.push(missed(from, &said).row())?;
             sheets.reviews.gap(said);
         }
-        if to > running {
-            let from = from.max(running);
+        if let Some((from, to)) = to_come {
             sheets.reviews.gap(format!("no access review is about {from} to {to} yet: a quarter's comes after it"));
         }
     }
     let Sheets { reviews, subjects, receipts, unknown, log, proofs, moves } = sheets;
     Ok([reviews, subjects, receipts, unknown, log, proofs, moves])
+}
+
+/// A span up to a time, and from then on.
+fn split((from, to): Span, at: Time) -> (Option<Span>, Option<Span>) {
+    let some = |from: Time, to: Time| (from < to).then_some((from, to));
+    (some(from, to.min(at)), some(from.max(at), to))
 }
 
 fn missed(since: Time, detail: &str) -> Exception {
@@ -136,6 +145,14 @@ async fn population(sources: &Sources<'_>, held: &ReviewHeld) -> Result<Result<P
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_over_is_not_missed() {
+        let times = |from, to| Some((Time(from), Time(to)));
+        let of = |at| split((Time(10), Time(30)), Time(at));
+        assert_eq!(of(20), (times(10, 20), times(20, 30)));
+        assert_eq!((of(5), of(30)), ((None, times(10, 30)), (times(10, 30), None)));
+    }
 
     #[test]
     fn time_that_no_review_is_about_is_missed() {

@@ -96,8 +96,8 @@ pub fn standing(period: &Period, population: &Population, entries: &[Entry]) -> 
     };
     let undecided = subjects.iter().filter(|subject| !decided.contains_key(&*subject.id)).count();
     let opened = due(entries);
-    let signed = signed(entries);
-    let approver = signed.and_then(|(entry, _)| entry.by.as_ref());
+    let closed = signed(entries);
+    let by = closed.and_then(|(entry, _)| entry.by.as_ref());
     let (reviewed, left_out): (Vec<&Scope>, _) = population.scope.iter().partition(|scope| scope.excluded.is_none());
     let why = |scope: &&Scope| format!("{}: {}", named(scope), scope.excluded.as_deref().unwrap_or_default());
     vec![
@@ -115,10 +115,10 @@ pub fn standing(period: &Period, population: &Population, entries: &[Entry]) -> 
         json!(undecided),
         json!(population.unknown.len()),
         json!(!population.gaps.is_empty()),
-        json!(signed.map(|(entry, _)| entry.at)),
-        json!(signed.map(|(entry, _)| who(entry.by.as_ref()))),
-        json!(approver.map(|by| &by.proven)),
-        json!(signed.map(|(_, statement)| statement)),
+        json!(closed.map(|(entry, _)| entry.at)),
+        json!(closed.map(|(entry, _)| who(entry.by.as_ref()))),
+        json!(by.map(|by| &by.proven)),
+        json!(closed.map(|(_, statement)| statement)),
         json!(population.people_sha256),
         json!(opened.map(|(_, _, sha256)| sha256)),
     ]

@@ -46,8 +46,7 @@ fn carried(plan: &Plan, record: &Value) -> Option<String> {
     match sightings(open(plan.clone(), None), record).pop() {
         Some(Seen::Carried(label)) => Some(label),
         Some(Seen::Back(back)) => panic!("{back}"),
-        Some(Seen::Acted(..)) => None,
-        None => None,
+        Some(Seen::Acted(..)) | None => None,
     }
 }
 
