@@ -57,10 +57,10 @@ pub(crate) enum Command {
         out, and other days stay as they are. A run that was stopped goes on where it was when it is started again.")]
     Rebuild(RebuildArgs),
     /// Review who has access: decide, follow what is taken away, sign off
-    #[command(after_help = "Examples:\n  qtrail review list\n  qtrail review subjects 2026-Q4 --undecided\n  qtrail \
-        review decide 2026-Q4 17 revoke --ticket OPS-7\n  qtrail review decide 2026-Q4 18 modify --remove \
-        group:admins --justification 'reads bills'\n  qtrail review sheet 2026-Q4 > review.csv\n  qtrail review \
-        propose 2026-Q4 review.csv\n  qtrail review sign-off 2026-Q4 --statement 'All access was reviewed.'")]
+    #[command(after_help = "Examples:\n  qtrail review list\n  qtrail review subjects 2026-Q3 --undecided\n  qtrail \
+        review decide 2026-Q3 17 revoke --ticket OPS-7\n  qtrail review decide 2026-Q3 18 modify --remove \
+        group:admins --justification 'reads bills'\n  qtrail review sheet 2026-Q3 > review.csv\n  qtrail review \
+        propose 2026-Q3 review.csv\n  qtrail review sign-off 2026-Q3 --statement 'All access was reviewed.'")]
     Review(ReviewArgs),
     /// List findings, show one, set its status
     #[command(after_help = "Examples:\n  qtrail findings --status new --severity HIGH\n  qtrail findings show 3f9a2b\
@@ -396,7 +396,7 @@ pub(crate) enum ReviewAction {
     List,
     /// Open a review over its population
     Open {
-        /// The review, as its population is stored: 2026-Q4
+        /// The review, as its population is stored: 2026-Q3
         review: String,
     },
     /// Open a review of one person who leaves

@@ -230,7 +230,7 @@ impl Desk<'_> {
 
     async fn confirm(&self, review: &str, subjects: &[String]) -> anyhow::Result<()> {
         let (_, standing) = self.load(review).await?;
-        let id = |subject: &String| found(&standing, subject).map(|(subject, _)| subject.id.clone());
+        let id = |subject: &String| found(&standing, subject).map(|(subject, _)| (subject.id.clone(), None));
         let ids = subjects.iter().map(id).collect::<anyhow::Result<Vec<_>>>()?;
         let confirmed = self.reviews.confirm(review, &self.asking, &ids).await?;
         output::note(&format!("{confirmed} confirmed"));

@@ -79,7 +79,7 @@ impl Folder {
     }
 
     fn remedy(&self) -> Value {
-        let shown = self.done(&["review", "show", "2026-Q4", MALLORY, "--format", "ndjson"]);
+        let shown = self.done(&["review", "show", "2026-Q3", MALLORY, "--format", "ndjson"]);
         serde_json::from_str::<Value>(&shown).expect("JSON")["standing"]["remedy"].clone()
     }
 }
@@ -87,19 +87,20 @@ impl Folder {
 #[test]
 fn a_revocation_is_decided_carried_out_and_proven() {
     let folder = Folder::new();
-    folder.done(&["review", "open", "2026-Q4"]);
-    assert!(folder.refused(&["review", "open", "2026-Q4"]).contains("open already"));
-    assert!(folder.refused(&["review", "decide", "2026-Q4", REVIEWER, "keep"]).contains("own access"));
-    let sheet = folder.done(&["review", "sheet", "2026-Q4"]);
+    assert!(folder.refused(&["review", "open", "2099-Q4"]).contains("what was used in it is not known yet"));
+    folder.done(&["review", "open", "2026-Q3"]);
+    assert!(folder.refused(&["review", "open", "2026-Q3"]).contains("open already"));
+    assert!(folder.refused(&["review", "decide", "2026-Q3", REVIEWER, "keep"]).contains("own access"));
+    let sheet = folder.done(&["review", "sheet", "2026-Q3"]);
     let row = sheet.lines().find(|line| line.contains(MALLORY)).expect("a row");
     let filled = sheet.replace(row, &row.replacen(",reviewer,,,,,", ",reviewer,,revoke,,,OPS-1", 1));
     assert_ne!(sheet, filled, "{sheet}");
     let file = folder.data.path().join("review.csv");
     std::fs::write(&file, filled).expect("written");
-    folder.done(&["review", "propose", "2026-Q4", file.to_str().expect("UTF-8")]);
+    folder.done(&["review", "propose", "2026-Q3", file.to_str().expect("UTF-8")]);
     assert_eq!(folder.remedy(), "none", "a proposal takes nothing away");
-    folder.done(&["review", "confirm", "2026-Q4", MALLORY]);
-    let refused = folder.refused(&["review", "sign-off", "2026-Q4", "--statement", "All is well."]);
+    folder.done(&["review", "confirm", "2026-Q3", MALLORY]);
+    let refused = folder.refused(&["review", "sign-off", "2026-Q3", "--statement", "All is well."]);
     assert!(refused.contains("review.approvers"), "{refused}");
 
     let request = json!({"requestParameters": {"userName": "mallory"}, "eventTime": "2026-11-20T03:00:00Z"});
@@ -111,6 +112,6 @@ fn a_revocation_is_decided_carried_out_and_proven() {
         folder.done(&["ingest", path.to_str().expect("UTF-8")]);
         assert_eq!(folder.remedy(), "seen_in_log");
     }
-    let shown = folder.done(&["review", "show", "2026-Q4", MALLORY]);
+    let shown = folder.done(&["review", "show", "2026-Q3", MALLORY]);
     assert_eq!(shown.matches("DeleteUser mallory").count(), 1, "each record once: {shown}");
 }

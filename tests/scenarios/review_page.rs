@@ -69,7 +69,7 @@ impl Seat {
 
 fn opened() -> Folder {
     let folder = Folder::with("[review]\napprovers = [\"erin\"]\n");
-    folder.done(&["review", "open", "2026-Q4"]);
+    folder.done(&["review", "open", "2026-Q3"]);
     folder
 }
 
@@ -107,7 +107,7 @@ async fn a_review_is_decided_by_two_and_signed_off_in_the_browser() {
     seat.browser.type_into("#justification", "Reviews access.").await;
     seat.browser.click("#decide button.chief").await;
     seat.says("keep").await;
-    seat.visit("/reviews/2026-Q4").await;
+    seat.visit("/reviews/2026-Q3").await;
     seat.browser.type_into("#statement", "All access was looked at.").await;
     seat.browser.click("#sign-off button").await;
     // Nobody was asked about the organization.
@@ -116,14 +116,14 @@ async fn a_review_is_decided_by_two_and_signed_off_in_the_browser() {
     seat.browser.click("#sign-off button").await;
     seat.says("Signed off").await;
     seat.says("erin (not proven): All access was looked at. The population is partial").await;
-    assert!(folder.done(&["review", "show", "2026-Q4"]).contains("signed off"));
+    assert!(folder.done(&["review", "show", "2026-Q3"]).contains("signed off"));
 }
 
 #[tokio::test]
 async fn a_sheet_is_taken_out_and_brought_back_and_its_rows_are_confirmed() {
     let folder = opened();
     let seat = Seat::take(&folder, "reviewer").await;
-    seat.visit("/reviews/2026-Q4").await;
+    seat.visit("/reviews/2026-Q3").await;
     seat.browser.click("a[href$='sheet.csv']").await;
     let sheet = seat.downloaded("csv").await;
     let text = std::fs::read_to_string(&sheet).expect("a sheet");
@@ -139,7 +139,7 @@ async fn a_sheet_is_taken_out_and_brought_back_and_its_rows_are_confirmed() {
     seat.browser.click("input[form=confirm]").await;
     seat.browser.click("#confirm button").await;
     seat.browser.until("!document.querySelector('input[form=confirm]')").await;
-    let shown = folder.done(&["review", "show", "2026-Q4", "arn:aws:iam::111122223333:user/mallory"]);
+    let shown = folder.done(&["review", "show", "2026-Q3", "arn:aws:iam::111122223333:user/mallory"]);
     assert!(shown.contains("decided revoke, open"), "{shown}");
 }
 

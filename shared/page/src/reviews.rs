@@ -1,5 +1,6 @@
 //! Access reviews: whom they are about, how far they are, and what is left to do.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use askama::Template;
@@ -14,7 +15,7 @@ use cloud::state::ReviewMeta;
 use trail::access::Gap;
 use trail::review::rules::is_unused;
 use trail::review::standing::{Cycle, Exception, Line, Remedy, Stage};
-use trail::review::{By, Scope, Standing, Subject, SubjectKind};
+use trail::review::{Act, By, Entry, Scope, Standing, Subject, SubjectKind};
 use trail::time::Time;
 
 use crate::Viewer;
@@ -103,7 +104,8 @@ struct Row {
     used: String,
     reviewer: String,
     stands: String,
-    proposed: bool,
+    /// The entry that proposes something; none where nothing waits.
+    proposed: Option<u64>,
 }
 
 /// What came of the last thing that was tried with the review.
@@ -296,6 +298,7 @@ impl Viewer {
         queue.sort_by_key(|(subject, _)| (!is_nobodys(subject), subject.number));
         let first = asked.page.saturating_mul(SHOWN).min(queue.len());
         let last = queue.len().min(first + SHOWN);
+        let proposed = proposed(&opened.log);
         let turned = |page: usize| Asked { page, ..asked.clone() }.href(id);
         ReviewPage {
             id: plain(id),
@@ -315,7 +318,7 @@ impl Viewer {
             missing: standing.missing().iter().map(|missing| plain(missing)).collect(),
             exceptions: standing.exceptions.iter().map(exception).collect(),
             kinds: KINDS.iter().map(|one| (kind(*one).0, kind(*one).1, asked.kind == kind(*one).0)).collect(),
-            rows: queue[first..last].iter().map(|subject| self.row(id, *subject, unused)).collect(),
+            rows: queue[first..last].iter().map(|subject| self.row((id, &proposed), *subject, unused)).collect(),
             shown: match queue.len() {
                 0 => "no subject is so".to_owned(),
                 all => format!("{} to {} of {}", first + 1, last, number(all as u64)),
@@ -331,7 +334,12 @@ impl Viewer {
         }
     }
 
-    fn row(&self, id: &str, (subject, line): (&Subject, &Line), (taken, unused): (Time, i64)) -> Row {
+    fn row(
+        &self,
+        (id, proposed): (&str, &BTreeMap<&str, u64>),
+        (subject, line): (&Subject, &Line),
+        (taken, unused): (Time, i64),
+    ) -> Row {
         let marks = [
             (subject.privileged, "privileged"),
             (is_unused(subject, taken, unused), "unused"),
@@ -349,9 +357,18 @@ impl Viewer {
             used: used(subject),
             reviewer: if subject.reviewer.is_empty() { "nobody".to_owned() } else { plain(&subject.reviewer) },
             stands: stands(line),
-            proposed: line.stage == Stage::Proposed,
+            proposed: proposed.get(&*subject.id).copied().filter(|_| line.stage == Stage::Proposed),
         }
     }
+}
+
+/// The last proposal about each subject, by the number of its entry.
+fn proposed(log: &[Entry]) -> BTreeMap<&str, u64> {
+    let proposed = log.iter().filter_map(|entry| match &entry.act {
+        Act::Proposed { subject, .. } => Some((subject.as_str(), entry.number)),
+        _ => None,
+    });
+    proposed.collect()
 }
 
 /// What makes the population believable.

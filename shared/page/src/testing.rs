@@ -84,7 +84,6 @@ async fn fill_at(endpoint: &str) -> Place {
         recording: &recording,
         keys: keys.as_bytes(),
         now: MORNING,
-        read_at: || Time(MORNING.0 - 13_800),
     };
     fill::fill(&state, &data, day).await.expect("the day");
     data

@@ -126,16 +126,17 @@ impl<S: Source> Reviews<'_, S> {
         self.wait_for(&opened, Some(subject)).await
     }
 
-    /// Confirms what is proposed for these subjects, as their reviewer. All or nothing: who may not confirm one of them
+    /// Confirms what is proposed for these subjects, as their reviewer, who may name the entry that he has seen. All or nothing: who may not confirm one of them
     /// is told so before any is confirmed.
-    pub async fn confirm(&self, id: &str, asking: &Asking, subjects: &[String]) -> Result<usize, Error> {
+    pub async fn confirm(&self, id: &str, asking: &Asking, subjects: &[(String, Option<u64>)]) -> Result<usize, Error> {
         let opened = self.load(id).await?;
         let persons = self.source.persons().await?;
         let by = by(asking, &persons);
         let confirm = |log: &[Entry]| {
             let rules = self.rules((&opened.population, log), &persons);
-            let confirmed = subjects.iter().filter(|subject| !has_decided(log, subject, &by, asking.at));
-            let confirmed = confirmed.map(|subject| Ok(decided(&by, subject, rules.confirm(&by, subject)?)));
+            let confirmed = subjects.iter().filter(|(subject, _)| !has_decided(log, subject, &by, asking.at));
+            let confirmed =
+                confirmed.map(|(subject, shown)| Ok(decided(&by, subject, rules.confirm(&by, (subject, *shown))?)));
             confirmed.collect::<Result<Vec<_>, Error>>()
         };
         let put = self.state.append(id, asking.at, confirm).await?;

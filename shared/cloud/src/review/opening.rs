@@ -42,6 +42,12 @@ impl Making<'_> {
         if reviews.state.review(&period.id).await?.is_some() {
             return Ok(None);
         }
+        if period.to > now {
+            let (id, to, day) = (&period.id, period.to, Time(now.0 - 86_400).date());
+            let what = format!("{id} ends at {to}: what was used in it is not known yet");
+            let way_out = format!("review the days that are over, as {}..{day}", period.from.date());
+            return Err(Error::Configuration(format!("{what}; {way_out}")));
+        }
         let none =
             || Error::Configuration("there is no complete snapshot of who has access: take one first".to_owned());
         let (_, snapshots) = self.store.last_access(Time(now.0 + 1)).await?.ok_or_else(none)?;

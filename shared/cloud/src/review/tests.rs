@@ -224,8 +224,8 @@ async fn a_sheet_proposes_and_its_reviewer_confirms() {
     }
     assert_eq!(line(&reviews, "dave", day(3)).await.stage, Stage::Proposed);
     assert!(deployment.state.open_effects().await.expect("read").is_empty(), "a proposal takes nothing away");
-    assert!(reviews.confirm(REVIEW, &dave, &[id("dave")]).await.is_err());
-    assert_eq!(reviews.confirm(REVIEW, &bob, &[id("dave")]).await.expect("confirmed"), 1);
+    assert!(reviews.confirm(REVIEW, &dave, &[(id("dave"), None)]).await.is_err());
+    assert_eq!(reviews.confirm(REVIEW, &bob, &[(id("dave"), None)]).await.expect("confirmed"), 1);
     assert_eq!(line(&reviews, "dave", day(3)).await.stage, Stage::Decided);
     assert_eq!(deployment.state.open_effects().await.expect("read").len(), 1);
     assert_eq!(reviews.load(REVIEW).await.expect("a review").log.len(), 3, "proposed once");

@@ -41,7 +41,6 @@ async fn main() -> anyhow::Result<()> {
         recording: &recording,
         keys: keys.as_bytes(),
         now: MORNING,
-        read_at: || NIGHT,
     };
     fill::fill(&state, &place, day).await?;
     if let Some(entry) = state.findings(&Query { days: 3, ..Query::default() }, MORNING).await?.first() {

@@ -1,5 +1,6 @@
 //! What is done with a review as a whole: its sheet goes out and comes back, proposals are confirmed, it is signed off.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{Multipart, Path, State};
@@ -114,12 +115,16 @@ pub(crate) async fn confirm(
         Err(error) => return failed(frame, &error),
     };
     let standing = desk.standing(&opened, asking.at);
-    let ticked: Vec<u32> =
-        pairs.iter().filter(|(name, _)| name == "subject").filter_map(|(_, number)| number.parse().ok()).collect();
-    let subjects: Vec<String> = standing
+    // `17.204`: the subject, and the proposal that was shown.
+    let ticked: BTreeMap<u32, u64> = pairs
+        .iter()
+        .filter(|(name, _)| name == "subject")
+        .filter_map(|(_, value)| value.split_once('.'))
+        .filter_map(|(subject, entry)| Some((subject.parse().ok()?, entry.parse().ok()?)))
+        .collect();
+    let subjects: Vec<(String, Option<u64>)> = standing
         .subjects()
-        .filter(|(subject, _)| ticked.contains(&subject.number))
-        .map(|(subject, _)| subject.id.clone())
+        .filter_map(|(subject, _)| Some((subject.id.clone(), Some(*ticked.get(&subject.number)?))))
         .collect();
     let asked = Asked { show: "undecided".to_owned(), ..Asked::default() };
     if subjects.is_empty() {

@@ -198,16 +198,21 @@ async fn a_sheet_goes_out_comes_back_as_proposals_and_is_confirmed() {
     let (status, page) = bring(&pages, "carol", &back).await;
     assert_eq!(status, StatusCode::OK, "{page}");
     assert!(page.contains("1 proposals came in") && page.contains("line 3"), "{page}");
-    assert!(page.contains("name=\"subject\" value=\"2\""), "{page}");
+    assert!(page.contains("name=\"subject\" value=\"2.3\""), "{page}");
     let (_, page) = get(&pages, "/reviews/2025-Q3?show=undecided").await;
     assert!(page.contains("proposed: revoke"), "{page}");
 
     let confirm = "/reviews/2025-Q3/confirm";
     assert_eq!(post_as(&pages, ("alice", confirm), "").await.0, StatusCode::BAD_REQUEST);
-    let (status, page) = post_as(&pages, ("carol", confirm), "subject=2").await;
+    let (status, page) = post_as(&pages, ("carol", confirm), "subject=2.3").await;
     assert_eq!(status, StatusCode::BAD_REQUEST, "only the reviewer confirms");
     assert!(page.contains("This was not done"), "{page}");
-    assert_eq!(post_as(&pages, ("alice", confirm), "subject=2").await.0, StatusCode::SEE_OTHER);
+    let (_, page) = bring(&pages, "carol", &format!("{heading}\r\n{}", row(2, hostile, "keep"))).await;
+    assert!(page.contains("1 proposals came in"), "{page}");
+    let (status, page) = post_as(&pages, ("alice", confirm), "subject=2.3").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "another one was shown: {page}");
+    bring(&pages, "carol", &back).await;
+    assert_eq!(post_as(&pages, ("alice", confirm), "subject=2.5").await.0, StatusCode::SEE_OTHER);
     let (_, page) = get(&pages, "/reviews/2025-Q3/subjects/2").await;
     assert!(page.contains("revoke, to be removed"), "{page}");
 

@@ -123,6 +123,9 @@ pub enum Refusal {
     /// There is no proposal to confirm.
     #[error("nothing is proposed for {0}: decide yourself, or have the sheet brought back first")]
     NoProposal(String),
+    /// Another proposal has come since.
+    #[error("another proposal about {0} has come since: look at it, and confirm that one or decide yourself")]
+    Replaced(String),
     /// An exception lacks what makes it one.
     #[error("{0}")]
     Exception(String),
@@ -192,9 +195,13 @@ impl<P: Persons> Rules<'_, P> {
         self.sensible(subject, decision)
     }
 
-    /// The decision that somebody confirms who may decide it: what is proposed last and not yet decided.
-    pub fn confirm(&self, by: &By, subject: &str) -> Result<Decision, Refusal> {
-        let proposed = self.proposal(subject).ok_or_else(|| Refusal::NoProposal(subject.to_owned()))?;
+    /// The decision that somebody confirms who may decide it: what is proposed last and not yet decided. `shown` is the
+    /// entry that he has seen: another one may have come since.
+    pub fn confirm(&self, by: &By, (subject, shown): (&str, Option<u64>)) -> Result<Decision, Refusal> {
+        let (number, proposed) = self.proposed(subject).ok_or_else(|| Refusal::NoProposal(subject.to_owned()))?;
+        if shown.is_some_and(|shown| shown != number) {
+            return Err(Refusal::Replaced(subject.to_owned()));
+        }
         self.decide(by, subject, proposed)?;
         Ok(proposed.clone())
     }
@@ -312,9 +319,14 @@ impl<P: Persons> Rules<'_, P> {
 
     /// What was proposed last for a subject, if nothing was decided since.
     pub fn proposal(&self, subject: &str) -> Option<&Decision> {
+        self.proposed(subject).map(|(_, decision)| decision)
+    }
+
+    /// The same, with the number of its entry.
+    fn proposed(&self, subject: &str) -> Option<(u64, &Decision)> {
         let about = |entry: &&Entry| entry.act.subject() == Some(subject);
         self.log.iter().rev().filter(about).find_map(|entry| match &entry.act {
-            Act::Proposed { decision, .. } => Some(Some(decision)),
+            Act::Proposed { decision, .. } => Some(Some((entry.number, decision))),
             Act::Decided { .. } => Some(None),
             _ => None,
         })?

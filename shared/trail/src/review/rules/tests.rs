@@ -228,12 +228,20 @@ fn a_proposal_counts_when_its_reviewer_confirms_it() {
     let proposed = (by("dave"), Act::Proposed { subject: alice.clone(), decision: keep() });
     let mut case = Case::new(log([opened(), proposed]));
     assert_eq!(case.rules().propose(&by("dave"), &alice, &keep()), Ok(()), "anybody may propose");
-    assert!(matches!(case.rules().confirm(&by("dave"), &alice), Err(Refusal::NotReviewer { .. })));
-    assert!(matches!(case.rules().confirm(&by("alice"), &alice), Err(Refusal::Own { .. })));
-    assert_eq!(case.rules().confirm(&by("bob"), &alice), Ok(keep()));
+    assert!(matches!(case.rules().confirm(&by("dave"), (&alice, None)), Err(Refusal::NotReviewer { .. })));
+    assert!(matches!(case.rules().confirm(&by("alice"), (&alice, None)), Err(Refusal::Own { .. })));
+    assert_eq!(case.rules().confirm(&by("bob"), (&alice, None)), Ok(keep()));
+    assert_eq!(case.rules().confirm(&by("bob"), (&alice, Some(2))), Ok(keep()));
+    let swapped = Act::Proposed { subject: alice.clone(), decision: revoke() };
+    case.log.push(Entry::chain(case.log.last(), day(3), Some(by("dave")), swapped));
+    assert!(
+        matches!(case.rules().confirm(&by("bob"), (&alice, Some(2))), Err(Refusal::Replaced(_))),
+        "not what he saw"
+    );
+    case.log.pop();
     let decided = Act::Decided { subject: alice.clone(), decision: keep() };
     case.log.push(Entry::chain(case.log.last(), day(4), Some(by("bob")), decided));
-    assert!(matches!(case.rules().confirm(&by("bob"), &alice), Err(Refusal::NoProposal(_))));
+    assert!(matches!(case.rules().confirm(&by("bob"), (&alice, None)), Err(Refusal::NoProposal(_))));
 }
 
 #[test]
