@@ -12,6 +12,7 @@ mod cost;
 mod crashes;
 mod delivery;
 mod demo;
+mod forged;
 mod ingest;
 mod integrity;
 mod lake;

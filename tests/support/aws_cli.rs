@@ -46,6 +46,25 @@ fn respond((keys, trail): &(Value, Value), request: &Request<Bytes>) -> Answer {
 
 /// Runs `aws` with these arguments against these servers.
 pub(crate) async fn aws(arguments: &[&str], s3: &str, api: &TrailApi) -> Output {
+    let mut command = command((ACCESS_KEY, SECRET_KEY));
+    command
+        .env("AWS_ENDPOINT_URL_S3", s3)
+        .env("AWS_ENDPOINT_URL_CLOUDTRAIL", api.url())
+        .env("AWS_ENDPOINT_URL_ORGANIZATIONS", api.url())
+        .args(arguments);
+    command.output().await.expect("aws runs")
+}
+
+/// Runs `aws` as the bearer of a key against one server, and reads what it prints.
+pub(crate) async fn aws_as(credentials: (&str, &str), url: &str, arguments: &[&str]) -> Value {
+    let mut command = command(credentials);
+    let output = command.env("AWS_ENDPOINT_URL", url).args(arguments).args(["--output", "json"]).output().await;
+    let output = output.expect("aws runs");
+    assert!(output.status.success(), "aws {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap_or_default()
+}
+
+fn command((key, secret): (&str, &str)) -> tokio::process::Command {
     let mut command = tokio::process::Command::new(python::tool("aws"));
     command
         .env_clear()
@@ -55,11 +74,7 @@ pub(crate) async fn aws(arguments: &[&str], s3: &str, api: &TrailApi) -> Output 
         .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
         .env("AWS_REGION", REGION)
         .env("AWS_DEFAULT_REGION", REGION)
-        .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-        .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
-        .env("AWS_ENDPOINT_URL_S3", s3)
-        .env("AWS_ENDPOINT_URL_CLOUDTRAIL", api.url())
-        .env("AWS_ENDPOINT_URL_ORGANIZATIONS", api.url())
-        .args(arguments);
-    command.output().await.expect("aws runs")
+        .env("AWS_ACCESS_KEY_ID", key)
+        .env("AWS_SECRET_ACCESS_KEY", secret);
+    command
 }

@@ -29,6 +29,7 @@ pub(crate) mod python;
 pub(crate) mod runtime_api;
 pub(crate) mod s3;
 pub(crate) mod sns;
+pub(crate) mod sts;
 
 /// The region of all servers.
 pub(crate) const REGION: &str = "eu-central-1";
