@@ -116,10 +116,10 @@ async fn person(sts: &Sts, name: &str) -> Credentials {
 
 /// The same invocation, but for one thing.
 fn bent(invocation: &Value, bend: impl FnOnce(&mut Value)) -> Value {
-    let mut bent = invocation.clone();
-    bend(&mut bent);
-    assert_ne!(bent, *invocation);
-    bent
+    let mut other = invocation.clone();
+    bend(&mut other);
+    assert_ne!(other, *invocation);
+    other
 }
 
 /// The hash that a voucher has to hold for what is asked.

@@ -17,6 +17,7 @@ mod ingest;
 mod integrity;
 mod lake;
 mod layers;
+mod machine_review;
 mod notify;
 mod page;
 mod population;
