@@ -1,27 +1,22 @@
 //! `qtrail review`: who has access, what is decided about it, and what came of that, in a folder.
 
 use std::io::Write as _;
-use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use cloud::asking::Asking;
 use cloud::collect::{Collector, Options};
-use cloud::deployment::{Deployment, sdk_config, sdk_config_of};
-use cloud::metrics::Metrics;
+use cloud::deployment::sdk_config_of;
 use cloud::review::collect::Taking;
-use cloud::review::handler::Review;
 use cloud::review::log::{Opened, Reviews, Who};
 use cloud::review::opening::Making;
 use cloud::review::store::Store;
-use cloud::state::Parts;
-use cloud::stores::{Stores, folder};
+use cloud::stores::folder;
 use lake::Lake;
 use serde_json::{Value, json};
 use trail::review::standing::{Line, Remedy, Stage};
 use trail::review::{Decision, Entry, Period, Standing, Subject};
-use trail::settings::{Own, Settings};
+use trail::settings::Settings;
 
 use crate::Ending;
 use crate::cli::{DecideArgs, Lines, ReviewAction, ReviewArgs, SnapshotArgs};
@@ -41,7 +36,7 @@ struct Desk<'d> {
     settings: &'d Settings,
     asking: Asking,
     format: Lines,
-    data: &'d Path,
+    data: &'d std::path::Path,
 }
 
 /// Runs the command.
@@ -59,9 +54,8 @@ pub(crate) async fn run(arguments: ReviewArgs) -> anyhow::Result<Ending> {
     let source = Store::new(place);
     let reviews = Reviews { state: &state, settings: &settings, source: &source, local: true };
     let asking = Asking::local(&findings::who(), cloud::deployment::now());
-    Desk { reviews, lake, settings: &settings, asking, format: arguments.format, data: &arguments.state.data }
-        .run(arguments.action)
-        .await
+    let data = arguments.state.data.as_path();
+    Desk { reviews, lake, settings: &settings, asking, format: arguments.format, data }.run(arguments.action).await
 }
 
 impl Desk<'_> {
@@ -151,21 +145,11 @@ impl Desk<'_> {
 
     /// What a deployment's function does daily: the newest snapshots say what is gone, back or new.
     async fn look_after(&self) -> anyhow::Result<()> {
-        let deployment = Deployment {
-            state: self.reviews.state.clone(),
-            stores: Arc::new(Stores::new(sdk_config().await)),
-            data: folder(self.data)?,
-            alerts: None,
-            metrics: Metrics::Off,
-            own: Own::default(),
-            settings: None,
-            fast_path: None,
-            parts: Parts::default(),
-            publisher_timeout: 0,
-        };
+        let stores = cloud::stores::Stores::new(cloud::deployment::sdk_config().await);
+        let deployment = place::deployment(self.reviews.state.clone(), self.data, stores.into())?;
         let settings = deployment.with_own(self.settings.clone());
-        let review = Review::new(&deployment, self.reviews.source.clone()).without_reminders();
-        review.check(&settings, self.asking.at).await?;
+        let review = cloud::review::handler::Review::new(&deployment, self.reviews.source.clone());
+        review.without_reminders().check(&settings, self.asking.at).await?;
         Ok(())
     }
 
