@@ -404,7 +404,8 @@ pub(crate) enum ReviewAction {
         /// The person, as people.csv has them
         person: String,
     },
-    /// Ask AWS who has access, and keep the answers: what reviews are opened over and `qtrail who-can` is answered from
+    /// Ask AWS who has access, and keep the answers: what reviews are opened over and `qtrail who-can` is answered from.
+    /// Open reviews learn from them what is gone, back or new
     Snapshot(SnapshotArgs),
     /// Bring the people's list
     People {

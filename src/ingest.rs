@@ -7,12 +7,10 @@ use anyhow::Context;
 use cloud::compact::Compact;
 use cloud::deployment::Deployment;
 use cloud::ingest::{Ingest, Totals};
-use cloud::metrics::Metrics;
 use cloud::rebuild::RawFile;
 use cloud::stores::{Stores, folder};
 use lake::lock::Lock;
 use trail::envelope::ObjectRef;
-use trail::settings::Own;
 
 use crate::Ending;
 use crate::cli::IngestArgs;
@@ -79,16 +77,6 @@ async fn deployment(arguments: &IngestArgs, stores: Arc<Stores>) -> anyhow::Resu
             Some(place)
         }
     };
-    Ok(Deployment {
-        state: place::embedded(&arguments.data).await?,
-        stores,
-        data: folder(&arguments.data)?,
-        alerts: None,
-        metrics: Metrics::Off,
-        own: Own::default(),
-        settings,
-        fast_path: None,
-        parts: cloud::state::Parts::default(),
-        publisher_timeout: 0,
-    })
+    let state = place::embedded(&arguments.data).await?;
+    Ok(Deployment { settings, ..place::deployment(state, &arguments.data, stores)? })
 }

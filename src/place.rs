@@ -1,13 +1,18 @@
 //! Which state a command works with: a folder's, with its own engine, or a deployment's table.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::Credentials;
+use cloud::deployment::Deployment;
+use cloud::metrics::Metrics;
 use cloud::state::State;
+use cloud::stores::{Stores, folder};
 use dynoxide::{Database, server};
 use tokio::net::TcpListener;
+use trail::settings::Own;
 
 use crate::cli::StateArgs;
 
@@ -41,6 +46,22 @@ pub(crate) async fn embedded(data: &Path) -> anyhow::Result<State> {
     let state = State::new(aws_sdk_dynamodb::Client::new(&local_config(&endpoint)), TABLE);
     state.create_table().await?;
     Ok(state)
+}
+
+/// What handlers work with in a folder: its own state and lake, nobody to tell, and no settings unless they are added.
+pub(crate) fn deployment(state: State, data: &Path, stores: Arc<Stores>) -> anyhow::Result<Deployment> {
+    Ok(Deployment {
+        state,
+        stores,
+        data: folder(data)?,
+        alerts: None,
+        metrics: Metrics::Off,
+        own: Own::default(),
+        settings: None,
+        fast_path: None,
+        parts: cloud::state::Parts::default(),
+        publisher_timeout: 0,
+    })
 }
 
 fn local_config(endpoint: &str) -> SdkConfig {

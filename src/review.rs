@@ -36,6 +36,7 @@ struct Desk<'d> {
     settings: &'d Settings,
     asking: Asking,
     format: Lines,
+    data: &'d std::path::Path,
 }
 
 /// Runs the command.
@@ -53,7 +54,8 @@ pub(crate) async fn run(arguments: ReviewArgs) -> anyhow::Result<Ending> {
     let source = Store::new(place);
     let reviews = Reviews { state: &state, settings: &settings, source: &source, local: true };
     let asking = Asking::local(&findings::who(), cloud::deployment::now());
-    Desk { reviews, lake, settings: &settings, asking, format: arguments.format }.run(arguments.action).await
+    let data = arguments.state.data.as_path();
+    Desk { reviews, lake, settings: &settings, asking, format: arguments.format, data }.run(arguments.action).await
 }
 
 impl Desk<'_> {
@@ -130,7 +132,21 @@ impl Desk<'_> {
         let taking = Taking { collector: &collector, settings: self.settings, store: self.reviews.source };
         let progress = taking.take(self.asking.at, Instant::now() + SNAPSHOTS).await?;
         output::note(&format!("{} accounts are taken, {} are left", progress.taken.len(), progress.left.len()));
-        Ok(if progress.left.is_empty() { Ending::Done } else { Ending::Unread })
+        if !progress.left.is_empty() {
+            return Ok(Ending::Unread);
+        }
+        self.look_after().await?;
+        Ok(Ending::Done)
+    }
+
+    /// What a deployment's function does daily: the newest snapshots say what is gone, back or new.
+    async fn look_after(&self) -> anyhow::Result<()> {
+        let stores = cloud::stores::Stores::new(cloud::deployment::sdk_config().await);
+        let deployment = place::deployment(self.reviews.state.clone(), self.data, stores.into())?;
+        let settings = deployment.with_own(self.settings.clone());
+        let review = cloud::review::handler::Review::new(&deployment, self.reviews.source.clone());
+        review.without_reminders().check(&settings, self.asking.at).await?;
+        Ok(())
     }
 
     async fn people(&self, file: &std::path::Path) -> anyhow::Result<()> {

@@ -24,6 +24,7 @@ use crate::support::s3::S3;
 use crate::support::{ACCESS_KEY, REGION, SECRET_KEY};
 
 mod joined;
+mod partial;
 
 const ROLE: &str = "AWSReservedSSO_Ops_0123456789abcdef";
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// The packages of the functions, and their binaries.
-const FUNCTIONS: [&str; 5] = ["ingest", "notify", "verify", "audit", "compact"];
+const FUNCTIONS: [&str; 7] = ["ingest", "notify", "verify", "audit", "compact", "review", "viewer"];
 
 /// The variables that cargo sets for a test. A cargo below it would take them for changes and build everything anew.
 const OF_THIS_TEST: [&str; 6] =

@@ -33,7 +33,7 @@ os._exit(0)
 /// The emulator. Accounts are apart from each other, but for the names of buckets: a test takes accounts of its own.
 pub(crate) struct Moto {
     address: SocketAddr,
-    /// Its standard input stays open as long as this process lives.
+    /// Its standard input stays open as long as this lives.
     _process: Child,
 }
 
@@ -41,13 +41,23 @@ impl Moto {
     /// The emulator of this process, started when first asked for.
     pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<Moto> = OnceLock::new();
-        SHARED.get_or_init(Self::start)
+        SHARED.get_or_init(|| Self::start(&[]))
     }
 
-    fn start() -> Self {
+    /// An emulator of its own, ended when dropped: it knows the policies that AWS manages, as AWS has them.
+    pub(crate) fn with_managed_policies() -> Self {
+        Self::start(&[("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")])
+    }
+
+    fn start(environment: &[(&str, &str)]) -> Self {
         let hint = "hint: remove the Python environment below the target folder and run tests/run";
         let mut command = Command::new(python::tool("python"));
-        command.args(["-c", SERVE]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+            .args(["-c", SERVE])
+            .envs(environment.iter().copied())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         let mut process =
             command.spawn().unwrap_or_else(|error| panic!("the emulator does not start: {error}\n{hint}"));
         let mut port = String::new();

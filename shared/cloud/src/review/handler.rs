@@ -34,12 +34,19 @@ const AFTER_SECONDS: i64 = 200 * 86_400;
 pub struct Review<'d, S> {
     deployment: &'d Deployment,
     source: S,
+    reminds: bool,
 }
 
 impl<'d, S: Source> Review<'d, S> {
     /// For this deployment, with populations from here.
     pub fn new(deployment: &'d Deployment, source: S) -> Self {
-        Self { deployment, source }
+        Self { deployment, source, reminds: true }
+    }
+
+    /// Without reminding anybody: on one machine there is nobody to tell.
+    #[must_use]
+    pub fn without_reminders(self) -> Self {
+        Self { reminds: false, ..self }
     }
 
     /// Looks after every review that is not over. One that cannot be read keeps none of the others back.
@@ -77,7 +84,7 @@ impl<'d, S: Source> Review<'d, S> {
         let standing = reviews.standing(&opened, now);
         raise(self.deployment, settings, findings(&opened, &standing, now), now).await?;
         let is_time = standing.signed_off.is_none() && !standing.is_ready() && now.0 >= meta.due.0 - REMIND_SECONDS;
-        if is_time && reviews.remind(id, now).await? {
+        if self.reminds && is_time && reviews.remind(id, now).await? {
             state.owe(&Notice::Review(id.to_owned())).await?;
         }
         Ok(())

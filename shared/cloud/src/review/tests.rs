@@ -274,6 +274,17 @@ async fn a_revocation_is_proven_by_records_once_each_and_a_return_is_critical() 
 }
 
 #[tokio::test]
+async fn where_nobody_is_told_nobody_counts_as_reminded() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (deployment, settings, shelf) = (deployment(&folder).await, settings(), shelf());
+    opened(&deployment, &settings, &shelf).await;
+    Review::new(&deployment, shelf).without_reminders().check(&settings, day(26)).await.expect("checked");
+    let log = deployment.state.review_log(REVIEW).await.expect("a log");
+    let acts: Vec<_> = log.iter().map(|entry| json!(entry.act)["act"].clone()).collect();
+    assert_eq!(acts, ["opened"]);
+}
+
+#[tokio::test]
 async fn the_schedule_compares_reminds_and_appends() {
     let folder = tempfile::tempdir().expect("a folder");
     let (deployment, settings, mut shelf) = (deployment(&folder).await, settings(), shelf());
