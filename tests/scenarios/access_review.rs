@@ -211,7 +211,7 @@ async fn decided(world: &World, (carol, erin): (&Door, &Door), (review, all): (&
     refused(decides(carol, user("bob"), keep).await, "carol");
     refused(decides(carol, user("erin"), "verb=keep").await, "carol");
     let forged = world.door(&(world.erin.0.clone(), "another secret".to_owned())).await;
-    refused(decides(&forged, user("carol"), keep).await, "");
+    refused(decides(&forged, user("carol"), keep).await, "STS does not confirm who asks");
     let (_, page) = carol.get(&format!("/reviews/{review}/subjects/{}", user("carol").1)).await;
     assert!(page.contains("Nobody has decided anything yet"), "{page}");
     let frank = world.door(&world.frank).await;
