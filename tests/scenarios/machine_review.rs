@@ -38,7 +38,9 @@ impl Machine {
             format!("[accounts.{HOME}]\nname = \"pay\"\nowner = \"boss\"\n[review]\napprovers = [\"chief\"]\n");
         std::fs::write(folder.path().join("config.toml"), config).expect("written");
         std::fs::write(folder.path().join("list.csv"), PEOPLE).expect("written");
-        let machine = Self { moto, root, folder, review: Period::quarter(cloud::deployment::now(), 1).id };
+        let day = |days: i64| Time(cloud::deployment::now().0 - days * 86_400).date();
+        let review = format!("{}..{}", day(30), day(1));
+        let machine = Self { moto, root, folder, review };
         for call in [
             "organizations create-organization --feature-set ALL",
             "iam create-user --user-name ada",
