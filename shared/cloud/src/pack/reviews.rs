@@ -124,7 +124,7 @@ async fn one(
     let at = At { settings: &sources.settings.review, known: &meta.known, now };
     let standing = Standing::of(&population, entries, at);
     sheets.subjects.extend(evidence::subjects(period, &standing, entries))?;
-    sheets.moves.extend(evidence::joiners_and_leavers(span, &population, entries))?;
+    sheets.moves.extend(evidence::joiners_and_leavers(span, (population.taken, &standing)))?;
     let found = evidence::exceptions((now, period), (&population, &standing), entries);
     exceptions.extend(found.iter().map(Exception::row))
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use self::asked::{Answers, Gaps};
-use super::Access;
+use super::{Access, AccountAccess, Principal};
 use crate::policy::{Policy, Statement};
 use crate::shape::{field, number, text};
 use crate::snapshot::Snapshot;
@@ -38,9 +38,15 @@ impl Access {
                 *kept = snapshot;
             }
         }
-        let accounts = latest.values().map(|snapshot| account::read(snapshot, &mut managed, &mut gaps)).collect();
+        let accounts: Vec<AccountAccess> =
+            latest.values().map(|snapshot| account::read(snapshot, &mut managed, &mut gaps)).collect();
         let answers = Answers::of_all(latest.values().copied());
         let directory = directory::read(&answers, &managed, &mut gaps);
+        let reserved = |principal: &Principal| principal.arn.contains(":role/aws-reserved/sso.amazonaws.com/");
+        if directory.is_none() && accounts.iter().any(|account| account.principals.iter().any(reserved)) {
+            let why = "there are roles of it, and no instance was listed: is it in another region, or not delegated?";
+            gaps.add("", "sso:ListInstances", why);
+        }
         let organization = organization::read(&answers, &mut gaps);
         Self { accounts, directory, organization, gaps: gaps.into_list() }
     }

@@ -321,9 +321,9 @@ fn carried<'r>(
 }
 
 /// People and access that came or went between two times, in order of time.
-pub fn joiners_and_leavers((from, to): (Time, Time), population: &Population, entries: &[Entry]) -> Vec<Row> {
+pub fn joiners_and_leavers((from, to): (Time, Time), (taken, standing): (Time, &Standing)) -> Vec<Row> {
     let within = move |time: Option<Time>| time.filter(|time| (from..to).contains(time));
-    let moves = all_subjects(population, entries).flat_map(|subject| {
+    let moves = standing.subjects().flat_map(|(subject, state)| {
         let person = subject.person.as_ref();
         let line = |what: &str, when: Time, note: String| {
             let by = subject.created_by.as_ref().filter(|_| what == "access created");
@@ -344,13 +344,20 @@ pub fn joiners_and_leavers((from, to): (Time, Time), population: &Population, en
         });
         let began =
             within(person.and_then(|person| person.start)).map(|when| line("person started", when, String::new()));
-        let ended = within(person.and_then(|person| person.end)).map(|when| {
-            let days = (population.taken.0 - when.0) / 86_400;
-            let still = format!("still had this access when the population was taken, {days} days later");
-            let note = if population.taken > when { still } else { String::new() };
+        let left = person.and_then(|person| person.end);
+        let days = |from: Time, to: Time| (to.0 - from.0) / 86_400;
+        let ended = within(left).map(|when| {
+            let still =
+                format!("still had this access when the population was taken, {} days later", days(when, taken));
+            let note = if taken > when { still } else { String::new() };
             line("person left", when, note)
         });
-        [created, began, ended].into_iter().flatten().collect::<Vec<_>>()
+        let removed = within(state.removed_at).map(|when| {
+            let late = left.filter(|left| *left < when);
+            let note = late.map(|left| format!("{} days after the person had left", days(left, when)));
+            line("access removed", when, note.unwrap_or_default())
+        });
+        [created, began, ended, removed].into_iter().flatten().collect::<Vec<_>>()
     });
     let mut moves: Vec<Row> = moves.collect();
     moves.sort_by_key(|row| row[1].to_string());
@@ -560,9 +567,20 @@ mod tests {
     fn who_left_and_still_had_access_is_said() {
         let population =
             Population { taken: Time(150 + 3 * 86_400), subjects: vec![subject("bob")], ..Population::default() };
-        let rows: Vec<Row> = joiners_and_leavers((Time(120), Time(500)), &population, &[]);
+        let (settings, known) = (Review::default(), Known::default());
+        let at = At { settings: &settings, known: &known, now: Time(9 * 86_400) };
+        let rows = joiners_and_leavers((Time(120), Time(500)), (population.taken, &Standing::of(&population, &[], at)));
         let [row] = &rows[..] else { panic!("left alone: created before the span") };
         assert_eq!((&row[0], row.len()), (&json!("person left"), item("joiners-and-leavers").unwrap().columns.len()));
         assert_eq!(row[7], json!("still had this access when the population was taken, 3 days later"));
+        let bob = &population.subjects[0];
+        let record = RecordId { account: String::new(), id: "r".to_owned(), time: Time(150 + 5 * 86_400) };
+        let effect = "DeleteUser bob".to_owned();
+        let carried = Act::Carried { subject: bob.id.clone(), effect, record, actor: "ops".to_owned() };
+        let entries = [entry(1, "boss", decided(bob, Verb::Revoke)), entry(2, "", carried)];
+        let standing = Standing::of(&population, &entries, at);
+        let rows = joiners_and_leavers((Time(500), Time(9 * 86_400)), (population.taken, &standing));
+        let [row] = &rows[..] else { panic!("removed alone") };
+        assert_eq!((&row[0], &row[7]), (&json!("access removed"), &json!("5 days after the person had left")));
     }
 }

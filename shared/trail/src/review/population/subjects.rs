@@ -109,9 +109,8 @@ impl<'i> Subjects<'i> {
             actors: vec![ActorKey::User(user.arn.clone())],
             ..of_principal(SubjectKind::User, account, user)
         };
-        let addresses = user.tags.iter().filter(|(name, _)| name.eq_ignore_ascii_case("email")).map(|(_, value)| value);
-        let names: Vec<&str> = [&user.arn, &user.name].into_iter().chain(addresses).map(String::as_str).collect();
-        self.add(subject, &names);
+        // Not by tags: whoever may set one would say whose it is.
+        self.add(subject, &[&user.arn, &user.name]);
     }
 
     /// A role that people or outsiders may take. Those of Identity Center are there as who was given them, where that is
