@@ -243,6 +243,7 @@ fn subject(name: &str) -> Subject {
         trusts: Vec::new(),
         created: Some(at("2026-10-02T00:00:00Z")),
         created_by: None,
+        given_by: Vec::new(),
         last_used: None,
         actors: Vec::new(),
         usage: trail::review::Usage::default(),

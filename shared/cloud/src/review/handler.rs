@@ -1,5 +1,7 @@
 //! The schedule of reviews: what is late, overdue, gone or new is found, and reviewers are reminded.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 use trail::detections::reviews::{About, REVIEW_LATE, REVIEW_OVERDUE, found};
 use trail::finding::Finding;
@@ -10,7 +12,7 @@ use trail::settings::Settings;
 use trail::time::Time;
 
 use super::log::{Opened, Reviews, Source};
-use super::opening::provisioners;
+use super::opening::{add_givers, provisioners};
 use super::proof::account_of;
 use crate::deployment::Deployment;
 use crate::error::Error;
@@ -97,15 +99,16 @@ impl<'d, S: Source> Review<'d, S> {
         (opened, standing): (&Opened, &Standing),
         settings: &Settings,
     ) -> Result<(), Error> {
-        let mut new = later.subjects.iter_mut().filter(|subject| standing.line(&subject.id).is_none()).peekable();
-        if standing.signed_off.is_some() || new.peek().is_none() {
+        if standing.signed_off.is_some() || joined(opened, &opened.log, later).is_empty() {
             return Ok(());
         }
         let given = self.deployment.lake().provisions(Some(opened.meta.taken), None).await?;
         let sets = &opened.meta.known.permission_sets;
         let set = |arn: &str| sets.iter().find(|(_, known)| *known == arn).map(|(name, _)| name.as_str());
-        let all = provisioners(&given.all, set, &settings.review.pipelines);
-        new.for_each(|subject| subject.created_by = all.get(&subject.id).cloned());
+        let pipelines = &settings.review.pipelines;
+        let all = provisioners(&given.all, set, pipelines);
+        add_givers(&mut later.subjects, &given.all, pipelines);
+        later.subjects.iter_mut().for_each(|subject| subject.created_by = all.get(&subject.id).cloned());
         Ok(())
     }
 }
@@ -129,21 +132,29 @@ fn compared<S: Source>(
 ) -> Append {
     let now_opened = Opened { meta: opened.meta.clone(), population: opened.population.clone(), log: log.to_vec() };
     let standing = reviews.standing(&now_opened, now);
-    let there = |id: &str| later.subjects.iter().find(|subject| subject.id == id);
+    let there = |subject: &Subject| {
+        let found = later.subjects.iter().find(|found| found.id == subject.base())?;
+        if !subject.is_addition() {
+            return Some(Cow::Borrowed(found));
+        }
+        // Of what was given later, that part alone.
+        let grants: Vec<Grant> = found.grants.iter().filter(|grant| subject.grants.contains(grant)).cloned().collect();
+        (!grants.is_empty()).then(|| Cow::Owned(Subject { grants, trusts: Vec::new(), ..found.clone() }))
+    };
     let mut news: Append = Vec::new();
     for (subject, line) in standing.subjects() {
         // Where a part could not be seen, or was not looked at, absence says nothing.
         let is_of = |scope: &&Scope| scope.account == subject.account && scope.excluded.is_none();
         let blind = later.gaps.iter().any(|gap| gap.account.is_empty() || gap.account == subject.account)
             || !later.scope.iter().any(|scope| is_of(&scope));
-        let change = match there(&subject.id) {
+        let change = match there(subject) {
             None if blind => None,
-            found => changed((subject, line), found, (opened, later.taken, sha256)),
+            found => changed((subject, line), found.as_deref(), (opened, later.taken, sha256)),
         };
         news.extend(change.map(|act| (None, act)));
     }
     if standing.signed_off.is_none() {
-        news.extend(joined(&standing, (later, opened.meta.leaver.as_deref())));
+        news.extend(joined(opened, log, later));
     }
     news
 }
@@ -217,15 +228,20 @@ fn still_has(subject: &Subject, found: &Subject, decision: &trail::review::Decis
 
 /// Access that was given after the population was taken, numbered on. Where the review is about one who leaves, that of
 /// others is none of it.
-fn joined(standing: &Standing, (later, leaver): (&Population, Option<&str>)) -> Append {
-    let last = standing.subjects().map(|(subject, _)| subject.number).max().unwrap_or_default();
-    let is_meant = |subject: &&Subject| {
-        let person = subject.person.as_ref().map(|person| person.id.as_str());
-        standing.line(&subject.id).is_none() && (leaver.is_none() || person == leaver)
-    };
-    let new = later.subjects.iter().filter(is_meant);
-    let numbered = (last + 1..).zip(new).map(|(number, subject)| Subject { number, joined: true, ..subject.clone() });
-    numbered.map(|subject| (None, Act::Joined { subject: Box::new(subject) })).collect()
+fn joined(opened: &Opened, log: &[Entry], later: &Population) -> Append {
+    let before: Vec<Subject> = log
+        .iter()
+        .filter_map(|entry| match &entry.act {
+            Act::Joined { subject } => Some((**subject).clone()),
+            _ => None,
+        })
+        .collect();
+    let leaver = opened.meta.leaver.as_deref();
+    let person = |subject: &Subject| subject.person.as_ref().map(|person| person.id.clone());
+    let is_meant = |subject: &Subject| leaver.is_none() || person(subject).as_deref() == leaver;
+    let subjects = later.subjects.iter().filter(|subject| is_meant(subject)).cloned().collect();
+    let new = opened.population.joined(&before, Population { subjects, ..later.clone() });
+    new.into_iter().map(|subject| (None, Act::Joined { subject: Box::new(subject) })).collect()
 }
 
 /// What of a review people have to know.

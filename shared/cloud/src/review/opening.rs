@@ -8,7 +8,7 @@ use lake::usage::Provision;
 use serde_json::Value;
 use trail::access::{Access, Gap};
 use trail::review::population::Provisioner;
-use trail::review::{ActorKey, Input, Known, Listed, People, Period, Population, Usage};
+use trail::review::{ActorKey, Input, Known, Listed, People, Period, Population, Subject, SubjectKind, Usage};
 use trail::settings::{Settings, glob};
 use trail::snapshot::{Reply, Snapshot};
 use trail::time::Time;
@@ -82,6 +82,7 @@ impl Making<'_> {
         let provisioners = provisioners(&given.all, set, &self.settings.review.pipelines);
         let mut population =
             made(self.store, (self.settings, period), snapshots, (&used.actors, &provisioners)).await?;
+        add_givers(&mut population.subjects, &given.all, &self.settings.review.pipelines);
         let unread = |what: &str, why: String| Gap { account: String::new(), what: what.to_owned(), why };
         for (object, why) in &used.read.skipped {
             let why = format!("{object}: {why}; qtrail rebuild makes the day anew");
@@ -129,6 +130,41 @@ pub(super) fn provisioners<'s>(
         all.extend(arns.map(|arn| (arn.clone(), provisioner())));
     }
     all
+}
+
+/// Notes who gave subjects what they have, beside who made them: each actor once, by his newest record.
+pub(super) fn add_givers(subjects: &mut [Subject], given: &[Provision], pipelines: &[String]) {
+    let mut all: BTreeMap<(&str, SubjectKind, String), Vec<Provisioner>> = BTreeMap::new();
+    for given in given {
+        let kind = match given.action.as_str() {
+            action if action.contains("Role") => SubjectKind::Role,
+            "CreateAccountAssignment" => SubjectKind::Assignment,
+            _ => SubjectKind::User,
+        };
+        let assigned = given.assignment.as_ref().map(|given| (given.account.as_str(), given.principal.as_str()));
+        let named = given.resources.iter().map(|name| (given.record.account.as_str(), name.as_str()));
+        for (account, name) in named.filter(|_| assigned.is_none()).chain(assigned) {
+            let givers = all.entry((account, kind, name.to_lowercase())).or_default();
+            if !givers.iter().any(|known| known.actor == given.actor) {
+                let pipeline = pipelines.iter().any(|pattern| glob(pattern, &given.actor));
+                givers.push(Provisioner { record: given.record.clone(), actor: given.actor.clone(), pipeline });
+            }
+        }
+    }
+    for subject in subjects {
+        // An assignment is to a user or to a group that he is in.
+        let names: Vec<String> = match subject.kind {
+            SubjectKind::Assignment => {
+                let user = subject.base().strip_prefix("sso:").and_then(|id| id.split('/').next());
+                user.into_iter().chain(subject.grants.iter().map(|grant| &*grant.via)).map(str::to_lowercase).collect()
+            }
+            _ => vec![subject.name.to_lowercase(), subject.base().to_lowercase()],
+        };
+        let found = names.into_iter().filter_map(|name| all.get(&(&*subject.account, subject.kind, name)));
+        let mut givers: Vec<Provisioner> = found.flatten().cloned().collect();
+        givers.dedup_by(|a, b| a.actor == b.actor);
+        subject.given_by = givers;
+    }
 }
 
 /// Names of Identity Center that records have and populations do not.

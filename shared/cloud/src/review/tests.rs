@@ -86,6 +86,7 @@ fn user(number: u32, name: &str, reviewer: &str) -> Subject {
         trusts: Vec::new(),
         created: None,
         created_by: None,
+        given_by: Vec::new(),
         last_used: Some(day(-1)),
         actors: vec![ActorKey::User(id.clone())],
         usage: Usage::default(),
@@ -359,13 +360,66 @@ async fn a_use_in_the_same_delivery_as_the_removal_is_a_return() {
     assert_eq!(line(&reviews, "dave", day(4)).await.remedy, Remedy::Reappeared);
 }
 
+#[tokio::test]
+async fn what_somebody_is_given_in_mid_review_joins_it_and_goes_by_itself() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (deployment, settings, shelf) = (deployment(&folder).await, settings(), shelf());
+    let reviews = opened(&deployment, &settings, &shelf).await;
+    let keep = decision(Verb::Keep);
+    reviews.decide(REVIEW, &asking("bob", 2), (&id("dave"), &keep)).await.expect("decided");
+    let admin = Grant {
+        kind: GrantKind::Policy,
+        name: "arn:aws:iam::aws:policy/AdministratorAccess".to_owned(),
+        via: String::new(),
+    };
+    let mut given: serde_json::Value = serde_json::from_str(&record("AttachUserPolicy", 3)).expect("JSON");
+    given["requestParameters"]["policyArn"] = json!(admin.name);
+    put(&deployment, &given.to_string()).await;
+    let scope = vec![Scope { account: ACCOUNT.to_owned(), ..Scope::default() }];
+    let checked = async |grants: Vec<Grant>, days: i64| {
+        let mut later = Population { taken: day(days), scope: scope.clone(), ..shelf.population.clone() };
+        later.subjects[2].grants.extend(grants);
+        let handler = Review::new(&deployment, Shelf { population: shelf.population.clone(), later: Some(later) });
+        handler.check(&settings, day(days)).await.expect("checked");
+    };
+    checked(vec![admin.clone()], 4).await;
+    checked(vec![admin.clone()], 5).await;
+    let added = format!("{}#4", id("dave"));
+    let opened = reviews.load(REVIEW).await.expect("a review");
+    let standing = reviews.standing(&opened, day(5));
+    let (subject, _) = standing.of_subject(&added).expect("it joined, once");
+    assert_eq!((&subject.grants[..], standing.progress.subjects), (&[admin][..], 4));
+    let refused = reviews.decide(REVIEW, &asking("erin", 6), (&added, &keep)).await;
+    assert!(
+        matches!(refused, Err(Error::Refusal(refusal)) if matches!(*refusal, Refusal::Granted { .. })),
+        "erin gave it"
+    );
+    reviews.decide(REVIEW, &asking("bob", 6), (&added, &decision(Verb::Revoke))).await.expect("decided");
+    let watch = Proof::default().watch(&deployment.state, day(7)).await.expect("read");
+    let detached = given.to_string().replace("AttachUserPolicy", "DetachUserPolicy");
+    let detached = seen(&watch, &detached.replace(&day(3).to_string(), &day(7).to_string()));
+    Proof::default().take(&deployment, &settings, (&detached, day(7))).await.expect("put");
+    let state = async || {
+        let opened = reviews.load(REVIEW).await.expect("a review");
+        reviews.standing(&opened, day(9)).line(&added).expect("a subject").remedy
+    };
+    assert_eq!(state().await, Remedy::SeenInLog);
+    checked(Vec::new(), 8).await;
+    assert_eq!(state().await, Remedy::ConfirmedAbsent);
+    assert_eq!(line(&reviews, "dave", day(9)).await.remedy, Remedy::None, "the rest stays as it was decided");
+}
+
 /// The lake has the record by which bob made frank's user.
 async fn made_by_bob(deployment: &Deployment) {
     let text = record("CreateUser", 20).replace("erin", "bob").replace("dave", "frank");
     let mut made: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     made["responseElements"] = json!({"user": {"arn": id("frank"), "userName": "frank"}});
-    let text = made.to_string();
-    let record = Record::parse(&text).expect("a record");
+    put(deployment, &made.to_string()).await;
+}
+
+/// The lake has this record.
+async fn put(deployment: &Deployment, text: &str) {
+    let record = Record::parse(text).expect("a record");
     let mut hot = lake::Hot::default();
     hot.push(&Facts::of(&record, Hint::default()).expect("facts"));
     deployment.lake().write_hot(hot.seal().expect("sealed")).await.expect("kept");

@@ -40,6 +40,7 @@ struct Page {
     grants: Vec<String>,
     keys: Vec<String>,
     created_by: Option<(String, String)>,
+    given_by: Vec<(String, String)>,
     usage: Vec<(&'static str, String)>,
     services: Vec<(String, String)>,
     actions: Vec<(String, String)>,
@@ -143,6 +144,11 @@ impl Viewer {
                 let how = if given.pipeline { " (a pipeline: who provisioned is unknown)" } else { "" };
                 (format!("{}{how}, {}", plain(&given.actor), given.record.time), record(&given.record).1)
             }),
+            given_by: subject
+                .given_by
+                .iter()
+                .map(|given| (format!("{}, {}", plain(&given.actor), given.record.time), record(&given.record).1))
+                .collect(),
             usage: vec![
                 ("Records", number(usage.records)),
                 ("Changes that succeeded", number(usage.writes)),

@@ -41,6 +41,7 @@ fn subject(number: u32, name: &str, reviewer: &str) -> Subject {
         trusts: Vec::new(),
         created: None,
         created_by: None,
+        given_by: Vec::new(),
         last_used: (number != 2).then_some(Time(NOW.0 - 86_400)),
         actors: Vec::new(),
         usage: Usage::default(),

@@ -407,7 +407,8 @@ fn of_decision(subject: &Subject, entry: &Entry, decision: &Decision) -> Option<
     if same_person || by.arn == subject.id {
         return Some(exception("self_decided").because(format!("{} about oneself", kind_of(&decision.verb))));
     }
-    let gave = subject.created_by.as_ref().is_some_and(|given| given.actor == by.arn || given.actor == by.who);
+    let mut given = subject.created_by.iter().chain(&subject.given_by).filter(|given| !given.pipeline);
+    let gave = given.any(|given| given.actor == by.arn || given.actor == by.who);
     if gave && decision.verb == Verb::Keep {
         return Some(exception("decided_by_provisioner"));
     }
@@ -462,6 +463,7 @@ mod tests {
             trusts: Vec::new(),
             created: Some(Time(100)),
             created_by: None,
+            given_by: Vec::new(),
             last_used: None,
             actors: Vec::new(),
             usage: Usage::default(),

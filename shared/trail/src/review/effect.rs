@@ -80,17 +80,19 @@ impl Plan {
             Verb::Modify => false,
             Verb::Revoke => true,
         };
-        let going = Going { subject, known, all };
+        // What somebody was given later goes by itself: the rest of his access is another subject's matter.
+        let whole = all && !subject.is_addition();
+        let going = Going { subject, known, all: whole };
         let grants: Vec<&Grant> = if all { going.to_go() } else { decision.remove.iter().collect() };
         let mut needs: Vec<Need> = grants.iter().map(|grant| going.need(grant)).collect();
         if needs.is_empty() {
             needs.push(Need { what: going.word().to_owned(), by: going.whole() });
         }
-        if subject.kind == SubjectKind::Root && all && subject.mfa == Some(false) {
+        if subject.kind == SubjectKind::Root && whole && subject.mfa == Some(false) {
             needs.push(Need { what: "mfa".to_owned(), by: vec![going.call(IAM, "EnableMFADevice").by_root()] });
         }
         let back = grants.iter().flat_map(|grant| going.back(grant)).chain(going.whole_back());
-        let actors = if all && subject.kind != SubjectKind::Root { subject.actors.clone() } else { Vec::new() };
+        let actors = if whole && subject.kind != SubjectKind::Root { subject.actors.clone() } else { Vec::new() };
         Some(Self { subject: subject.id.clone(), needs, back: back.collect(), actors })
     }
 
@@ -131,12 +133,12 @@ impl<'g> Going<'g> {
     }
 
     fn name(&self) -> &'g str {
-        self.subject.id.rsplit('/').next().unwrap_or_default()
+        self.subject.base().rsplit('/').next().unwrap_or_default()
     }
 
     /// The user's id in the identity store.
     fn user(&self) -> &'g str {
-        let of_id = || self.subject.id.strip_prefix("sso:")?.split('/').next();
+        let of_id = || self.subject.base().strip_prefix("sso:")?.split('/').next();
         if self.subject.unique_id.is_empty() { of_id().unwrap_or_default() } else { &self.subject.unique_id }
     }
 
@@ -168,7 +170,7 @@ impl<'g> Going<'g> {
 
     /// Calls after which nothing of the subject is left.
     fn whole(&self) -> Vec<Call> {
-        let arn = self.subject.id.as_str();
+        let arn = self.subject.base();
         match self.subject.kind {
             SubjectKind::Root => Vec::new(),
             SubjectKind::User => vec![self.of_user("DeleteUser")],

@@ -73,6 +73,18 @@ pub struct Population {
     pub people_by: String,
 }
 
+impl Subject {
+    /// Its id; of what was given later, that of whom it was given to.
+    pub fn base(&self) -> &str {
+        self.id.split_once('#').map_or(&self.id, |(base, _)| base)
+    }
+
+    /// Whether it is what somebody was given after the population was taken, who had other access before.
+    pub fn is_addition(&self) -> bool {
+        self.id.contains('#')
+    }
+}
+
 /// An account, and whether it is reviewed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scope {
@@ -165,6 +177,9 @@ pub struct Subject {
     pub created: Option<Time>,
     /// By which record and whom, where the lake holds it.
     pub created_by: Option<Provisioner>,
+    /// Who gave what it has, as far as records go back: policies, memberships, credentials, assignments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub given_by: Vec<Provisioner>,
     /// When it was last used, as IAM has it.
     pub last_used: Option<Time>,
     /// As whom it is seen in records.
@@ -289,15 +304,19 @@ impl Population {
         let mut known: HashMap<&str, BTreeSet<&Grant>> = HashMap::new();
         let mut last = 0;
         for subject in self.subjects.iter().chain(joined) {
-            let id = subject.id.split_once('#').map_or(subject.id.as_str(), |(id, _)| id);
-            known.entry(id).or_default().extend(&subject.grants);
+            known.entry(subject.base()).or_default().extend(&subject.grants);
             last = last.max(subject.number);
         }
         let mut fresh = Vec::new();
         for mut subject in later.subjects {
             let given = known.get(subject.id.as_str());
             if let Some(given) = given {
-                subject.grants.retain(|grant| !given.contains(grant));
+                // A key or password that is changed for the next one gives nothing.
+                let is_changed = |grant: &Grant| {
+                    let credential = matches!(grant.kind, GrantKind::AccessKey | GrantKind::Password);
+                    credential && given.iter().any(|known| known.kind == grant.kind)
+                };
+                subject.grants.retain(|grant| !given.contains(grant) && !is_changed(grant));
             }
             if given.is_some() && subject.grants.is_empty() {
                 continue;

@@ -290,12 +290,17 @@ impl<P: Persons> Rules<'_, P> {
     /// Whether somebody else gave the access than this one.
     pub fn segregation(&self, by: &By, subject: &Subject) -> Segregation {
         match &subject.created_by {
-            Some(Provisioner { pipeline: false, actor, .. }) => {
-                let is_same = self.identity(by).is_named(actor, self.persons);
-                if is_same { Segregation::Same } else { Segregation::Separate }
-            }
+            _ if self.gave(by, subject).is_some() => Segregation::Same,
+            Some(Provisioner { pipeline: false, .. }) => Segregation::Separate,
             _ => Segregation::ProvisionerUnknown,
         }
+    }
+
+    /// The record by which this one gave the access, or some of it.
+    fn gave<'s>(&self, by: &By, subject: &'s Subject) -> Option<&'s Provisioner> {
+        let identity = self.identity(by);
+        let mut all = subject.created_by.iter().chain(&subject.given_by).filter(|given| !given.pipeline);
+        all.find(|given| identity.is_named(&given.actor, self.persons))
     }
 
     /// Why a decision to leave access has to be justified; empty: it need not be.
@@ -378,9 +383,7 @@ impl<P: Persons> Rules<'_, P> {
             let reviewer = reviewer_of(subject);
             return Err(Refusal::Own { subject: subject.id.clone(), who: by.who.clone(), how, reviewer });
         }
-        if let (Segregation::Same, Some(granted), false) =
-            (self.segregation(by, subject), &subject.created_by, excepted)
-        {
+        if let Some(granted) = self.gave(by, subject).filter(|_| !excepted) {
             let record = granted.record.id.clone();
             return Err(Refusal::Granted { subject: subject.id.clone(), who: by.who.clone(), record });
         }

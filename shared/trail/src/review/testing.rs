@@ -61,6 +61,7 @@ pub(crate) fn subject(number: u32, kind: SubjectKind, (id, name, reviewer): (&st
         trusts: Vec::new(),
         created: Some(day(-900)),
         created_by: None,
+        given_by: Vec::new(),
         last_used: Some(day(-2)),
         actors: Vec::new(),
         usage: Usage::default(),

@@ -303,6 +303,7 @@ fn subject(kind: SubjectKind, id: &str, account: &str, name: &str) -> Subject {
         trusts: Vec::new(),
         created: None,
         created_by: None,
+        given_by: Vec::new(),
         last_used: None,
         actors: Vec::new(),
         usage: Usage::default(),

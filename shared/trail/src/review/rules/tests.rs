@@ -367,4 +367,7 @@ fn whoever_gave_access_by_another_of_his_identities_decides_nothing_about_it() {
         pipeline: false,
     });
     assert!(matches!(case.decide(&by("bob"), 3, &keep()), Err(Refusal::Granted { .. })), "robert is bob");
+    let attached = case.population.subjects[2].created_by.take().into_iter().collect();
+    case.population.subjects[2].given_by = attached;
+    assert!(matches!(case.decide(&by("bob"), 3, &keep()), Err(Refusal::Granted { .. })), "a policy is access, too");
 }
