@@ -1049,7 +1049,6 @@ fn the_review_role_may_do_these_things_and_no_others() {
         ("s3:ListBucket", "EvidenceBucket"),
         ("s3:PutObject", "access"),
         ("s3:PutObject", "packs"),
-        ("s3:PutObject", "people"),
         ("s3:PutObject", "reviews"),
         ("sns:GetTopicAttributes", "ChatTopic"),
         ("sns:GetTopicAttributes", "PeopleTopic"),

@@ -24,6 +24,12 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// An account that nobody asked.
+    pub(crate) fn without(mut self, account: &str) -> Self {
+        self.snapshots.remove(account);
+        self
+    }
+
     /// An organization with nobody in it and no service control policies.
     pub(crate) fn new() -> Self {
         let mut world = Self::default();

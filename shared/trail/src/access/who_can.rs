@@ -218,6 +218,15 @@ impl<'a> Asking<'a> {
              sessions and of VPC endpoints were not evaluated: they may let others in, or keep these out"
                 .to_owned(),
         );
+        let asked: HashSet<&str> = self.access.accounts.iter().map(|account| account.account.as_str()).collect();
+        let members = self.access.organization.iter().flat_map(|organization| &organization.accounts);
+        let unasked: BTreeSet<&str> = members
+            .filter(|one| one.active && !asked.contains(&*one.account))
+            .map(|one| one.account.as_str())
+            .collect();
+        if !unasked.is_empty() {
+            said.push(format!("these accounts of the organization are not in the snapshot: {}", listed(unasked)));
+        }
         if !self.untold.is_empty() {
             let names = listed(self.untold.iter().map(String::as_str));
             said.push(format!("policies whose documents were not told are taken to allow it: {names}"));

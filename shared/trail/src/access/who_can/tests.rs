@@ -362,6 +362,15 @@ fn a_conditional_deny_is_named() {
 }
 
 #[test]
+fn accounts_that_nobody_asked_are_named() {
+    let said = |world: &World| ask(world, DROP, None).not_evaluated.join("\n");
+    let world = under(&json!([everywhere()]));
+    assert!(!said(&world).contains("not in the snapshot"));
+    let without = said(&world.without(SANDBOX));
+    assert!(without.contains(&format!("accounts of the organization are not in the snapshot: {SANDBOX}")), "{without}");
+}
+
+#[test]
 fn an_unknown_organization_binds_nobody_and_says_so() {
     let mut world = under(&json!([{"id": "d", "targets": ["r-root"], "statements": [deny("*", "*")]}]));
     for call in ["organizations:ListAccounts", "organizations:DescribeOrganization"] {
