@@ -4,6 +4,7 @@
 //! invoke it could write himself the claims that API Gateway verifies.
 
 use std::collections::BTreeMap;
+use std::sync::{PoisonError, RwLock};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -23,7 +24,7 @@ const LARGEST: usize = 4_400_000;
 /// The pages behind a door.
 #[derive(Debug)]
 pub struct Door {
-    pages: Router,
+    pages: RwLock<Router>,
     kind: Kind,
 }
 
@@ -36,12 +37,21 @@ enum Kind {
 impl Door {
     /// The door for `lambda:Invoke`: each request brings a voucher. The state says who belongs here.
     pub fn signed(pages: Router, judge: Judge, state: State) -> Self {
-        Self { pages, kind: Kind::Signed(Box::new((judge, state))) }
+        Self { pages: RwLock::new(pages), kind: Kind::Signed(Box::new((judge, state))) }
     }
 
     /// The door behind an HTTP API whose authorizer verifies tokens.
     pub fn token(pages: Router) -> Self {
-        Self { pages, kind: Kind::Token }
+        Self { pages: RwLock::new(pages), kind: Kind::Token }
+    }
+
+    /// Puts other pages behind it: those under settings that have changed.
+    pub fn show(&self, pages: Router) {
+        *self.pages.write().unwrap_or_else(PoisonError::into_inner) = pages;
+    }
+
+    fn pages(&self) -> Router {
+        self.pages.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Answers an invocation. Whatever is wrong with it is an answer, too.
@@ -98,7 +108,7 @@ impl Door {
         }
         let request = request.extension(asking).body(Body::from(asked.body));
         let request = request.map_err(|error| Refused::new(400, format!("this is no request: {error}")))?;
-        let response = self.pages.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
+        let response = self.pages().oneshot(request).await.unwrap_or_else(|never| match never {});
         answered(response).await
     }
 }

@@ -45,7 +45,9 @@ impl Making<'_> {
         if period.to > now {
             let (id, to, day) = (&period.id, period.to, Time(now.0 - 86_400).date());
             let what = format!("{id} ends at {to}: what was used in it is not known yet");
-            let way_out = format!("review the days that are over, as {}..{day}", period.from.date());
+            let from = period.from.date();
+            let days = format!("review the days that are over, as {from}..{day}");
+            let way_out = if from <= day { days } else { "review one that is over".to_owned() };
             return Err(Error::Configuration(format!("{what}; {way_out}")));
         }
         let none =

@@ -3,6 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::review::decision::Broken;
 use crate::review::testing::*;
+use crate::review::{GrantKind, RecordId, SubjectKind};
 
 fn standing(log: &[Entry], now: Time) -> Standing {
     let (settings, known) = (Review::default(), Known::default());
@@ -227,4 +228,21 @@ fn what_came_back_is_gone_only_when_all_has_gone_anew() {
     let all = [&gone[..], &[carried(&dave(), "DeleteUser dave", day(20))]].concat();
     let all = line(&revoked(all), 3, day(21));
     assert_eq!((all.remedy, all.removed_at, all.late), (Remedy::SeenInLog, Some(day(20)), true), "it counts from then");
+}
+
+#[test]
+fn of_two_keys_that_cannot_be_told_apart_one_goes_with_each_call() {
+    let key = || grant(GrantKind::AccessKey, "", "");
+    let root = Subject { grants: vec![key(), key()], ..population().subjects[0].clone() };
+    let root = Subject { id: format!("arn:aws:iam::{ACCOUNT}:root"), kind: SubjectKind::Root, mfa: Some(true), ..root };
+    let plan = Plan::of(&root, &revoke(), &Known::default()).expect("a plan");
+    let deleted = |id: &str, days| {
+        let (_, act) = carried(&root, "DeleteAccessKey by root", day(days));
+        let Act::Carried { subject, effect, actor, record } = act else { panic!("carried") };
+        let record = RecordId { id: id.to_owned(), ..record };
+        (by("owner"), Act::Carried { subject, effect, actor, record })
+    };
+    let one = Trace::of(&plan, &log([deleted("r-1", 2)]));
+    assert_eq!((one.in_log, one.left.len()), (None, 1));
+    assert_eq!(Trace::of(&plan, &log([deleted("r-1", 2), deleted("r-2", 3)])).in_log, Some(day(3)));
 }
